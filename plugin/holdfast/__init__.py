@@ -1,0 +1,6 @@
+"""Durable workflow state for AI coding CLIs.
+
+This module stays empty but for the version: every hook imports it.
+"""
+
+__version__ = "0.1.0"
