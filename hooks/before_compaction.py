@@ -1,0 +1,10 @@
+"""What a host runs when a session is about to be compacted."""
+
+import sys
+
+sys.dont_write_bytecode = True  # Codex withdraws its trust from a plugin folder into which something was written
+sys.path.append(__file__.rpartition("hooks")[0] + "plugin")
+
+from holdfast.hook import main  # noqa: E402
+
+main()

@@ -1,0 +1,64 @@
+"""The errors that people may see: one line each, with the exit code of the command that ends on it.
+
+Everything else that is raised is a defect, and the command turns it into one line and a log file.
+"""
+
+
+class HoldfastError(Exception):
+    """What went wrong, where, and what to do about it, in one line. Exit code 1."""
+
+    exit_code = 1
+
+
+class LockTimeout(HoldfastError):
+    """A lock was not free within its budget. Exit code 2."""
+
+    exit_code = 2
+
+
+class StateCorrupt(HoldfastError):
+    """The state can be neither trusted nor recovered, or a newer release wrote it. Exit code 3."""
+
+    exit_code = 3
+
+
+class ValidationFailed(HoldfastError):
+    """A workflow, a patch or a settings file says something it must not. Exit code 4."""
+
+    exit_code = 4
+
+
+class DependencyMissing(HoldfastError):
+    """A library or a program that is needed is not there. Exit code 5."""
+
+    exit_code = 5
+
+
+class PermissionDenied(HoldfastError):
+    """A file or folder cannot be read or written by this user. Exit code 6."""
+
+    exit_code = 6
+
+
+class DiskFull(HoldfastError):
+    """There is no room for what must be written. Exit code 7."""
+
+    exit_code = 7
+
+
+class NetworkError(HoldfastError):
+    """A package registry cannot be reached. Exit code 8."""
+
+    exit_code = 8
+
+
+class TimedOut(HoldfastError):
+    """Something took longer than it may. Exit code 9."""
+
+    exit_code = 9
+
+
+class ResourcesExhausted(HoldfastError):
+    """Memory, processes or file descriptors ran out. Exit code 10."""
+
+    exit_code = 10

@@ -1,0 +1,246 @@
+"""Runs one hook: stdin to stdout, and always exit code 0.
+
+It fails open. Whatever breaks, the host gets valid output, the event goes to the spool, the error to the audit trail. What
+is imported here is paid at every tool call of every session: see `lean.py`.
+"""
+
+import sys
+from time import monotonic, time, time_ns
+
+from holdfast import deadline
+from holdfast.lean import dumps, getenv, join, loads, os, parent, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from holdfast.events import Event, Reply
+    from holdfast.state.store import Store
+    from holdfast.workflow.index import Index
+
+WHOLE = 2.0  # seconds for the hook
+LIMIT = 16 << 20  # bytes of a payload
+BUDGET = 0.7  # seconds to wait for the state's lock
+BUDGET_AT_END = 0.3  # Codex gives SessionEnd 1 s, Claude Code 1.5 s
+FOLDER = ".holdfast"
+
+
+def main() -> None:
+    """Answer the payload on stdin as the host named by `--host` expects; never returns."""
+    if "--dry-run" in sys.argv:
+        from holdfast import dryrun
+
+        sys.exit(dryrun.main(sys.argv[1:]))
+    answer = b""
+    if getenv("HOLDFAST_DISABLE") != "1":
+        try:
+            deadline.start(WHOLE)
+            answer = Run(registered(sys.argv)).answer()
+        except BaseException:  # noqa: BLE001, S110  the host must not be disturbed; Run has written down what it could
+            pass
+    try:
+        deadline.stop()
+        if answer:
+            write(1, answer)
+    except BaseException:  # noqa: BLE001, S110  nobody listens
+        pass
+    os._exit(0)  # without the interpreter's own farewell, 1 ms
+
+
+def registered(words: "list[str]") -> str:
+    """The host after `--host`, or ""."""
+    return words[words.index("--host") + 1] if "--host" in words[:-1] else ""
+
+
+class Run:
+    """One run of a hook.
+
+    Args:
+        host: the host that it was registered for.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.began = monotonic()
+        self.host = host
+        self.folder = ""
+        self.event: Event | None = None
+        self.record: dict[str, Any] = {}
+
+    def answer(self) -> bytes:
+        """Read stdin and apply what it says; the bytes for stdout."""
+        from holdfast import hosts
+        from holdfast.lean import drain
+
+        try:
+            data = drain(0, LIMIT + 1)
+            if len(data) > LIMIT:
+                raise ValueError(f"the payload has more than {LIMIT >> 20} MB")
+            payload = loads(data)
+            if not isinstance(payload, dict):
+                raise ValueError("the payload is no object")  # noqa: TRY004, TRY301
+            self.host = hosts.tell(payload, self.host)
+            host = hosts.module(self.host)
+            self.event = host.parse(payload)
+        except Exception as error:  # noqa: BLE001  whatever a host may send
+            self._reject(error)
+            return b""
+        if self.event is None:
+            return b""
+        self.folder = locate(host.ROOT_VARIABLE, self.event.cwd)
+        if not self.folder:
+            return b""
+        reply = self._apply(self.event)
+        answer = host.render(self.event, reply) if reply is not None else None
+        return dumps(answer).encode("ascii") if answer else b""
+
+    def _reject(self, error: Exception) -> None:
+        """Write down a payload that cannot be understood, where a project can be found for it."""
+        here = {"claude": "CLAUDE_PROJECT_DIR", "gemini": "GEMINI_PROJECT_DIR"}.get(self.host, "")
+        self.folder = locate(here, "")
+        if self.folder:
+            self._write_down("rejected", str(error)[:200])
+
+    def _apply(self, event: "Event") -> "Reply | None":
+        """Apply the event to the project's state, or spool it."""
+        from holdfast import moments
+        from holdfast.state.guard import Busy
+        from holdfast.workflow import index as compiled
+
+        event.at = round(time(), 3)
+        try:
+            index = compiled.refresh(self.folder)
+            if not moments.concerns(event, index):
+                return None
+            prepare(event, parent(self.folder), index)
+            if "slow" in event.matches:
+                self.record["error"] = "a pattern took too long and was given up"
+            store = open_store(self.folder, index, f"{event.host}:{event.session}")
+            try:
+                return self._update(store, event, index)
+            except Busy:
+                return self._spool(store, event, index)
+        except BaseException as error:  # noqa: BLE001  the event must not be lost, whatever broke
+            self._rescue(event, error)
+            return None
+
+    def _update(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
+        from holdfast import moments
+
+        def change(state: "dict[str, Any]") -> "Reply | None":
+            before, phase = state["revision"], state["phase"]
+            if event.moment == "session_start":
+                store.sweep()
+            reply = moments.apply(state, event, index)
+            self.record["decision"] = "applied" if state["revision"] != before else "passed over"
+            if state["phase"] != phase:
+                self.record["phase"] = state["phase"]
+            return reply
+
+        starts = event.moment == "session_start"
+        outcome = store.update(change, budget(event.moment), keep="start" if starts else "")
+        reply: Reply | None = outcome.result
+        self.record["revision"] = outcome.revision
+        self.record["wait_ms"] = round(outcome.waited * 1000, 1)
+        self._write_down(self.record.get("decision", ""))
+        return reply
+
+    def _spool(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
+        """Keep the event for the next writer, and answer from the state as it is."""
+        from holdfast import moments
+
+        state = store.read()
+        if state["mode"] == "stopped":
+            return None
+        self._put(event)
+        reply = moments.apply(state, event, index)
+        self._write_down("spooled", "the lock was taken")
+        store.fold_late()
+        return reply
+
+    def _rescue(self, event: "Event", error: BaseException) -> None:
+        deadline.stop()
+        what = f"{type(error).__name__}: {error}"[:300]
+        try:
+            self._put(event)
+            self._write_down("spooled", what)
+        except Exception as second:  # noqa: BLE001  there is nothing left to try
+            self._write_down("lost", f"{what}; {second}"[:400])
+        if getenv("HOLDFAST_DEBUG"):
+            import traceback
+
+            self._write_down("traceback", "".join(traceback.format_exception(error)))
+
+    def _put(self, event: "Event") -> None:
+        from holdfast import moments
+        from holdfast.state import spool
+
+        if event.moment in moments.BY_ORDER and not event.key:
+            event.key = f"{time_ns()}-{os.getpid()}"
+        spool.put(self.folder, event.to_dict())
+
+    def _write_down(self, decision: str, error: str = "") -> None:
+        """Add a line to the audit trail."""
+        from holdfast.events import clean
+        from holdfast.state import audit
+
+        line: dict[str, Any] = {"time": round(time(), 3), "host": self.host}
+        if self.event is not None:
+            from holdfast.moments import identity
+
+            line |= {"session": self.event.session, "moment": self.event.moment, "event": identity(self.event)}
+        line |= {"decision": decision, **self.record, "ms": round((monotonic() - self.began) * 1000, 1)}
+        if error:
+            line["error"] = clean(error, 2000)
+        audit.append(getenv("HOLDFAST_AUDIT_LOG") or join(self.folder, "audit.jsonl"), line)
+
+
+def budget(moment: str) -> float:
+    """Seconds to wait for the state's lock."""
+    asked = getenv("HOLDFAST_LOCK_TIMEOUT")
+    try:
+        return max(0.0, min(float(asked), WHOLE))
+    except ValueError:
+        return BUDGET_AT_END if moment == "session_end" else BUDGET
+
+
+def locate(variable: str, cwd: str) -> str:
+    """The `.holdfast` folder of the project: upwards from the host's variable, else from `cwd`, else from here; or ""."""
+    place = (getenv(variable) if variable else "") or cwd or os.getcwd()
+    while True:
+        folder = join(place, FOLDER)
+        try:
+            if os.stat(folder).st_mode & 0o170000 == 0o040000:
+                return folder
+        except (OSError, ValueError):  # ValueError: a null character in a path
+            pass
+        above = parent(place)
+        if above == place or not above:
+            return ""
+        place = above
+
+
+def prepare(event: "Event", root: str, index: "Index") -> None:
+    """Find what the event means to the workflow, before the state is locked."""
+    from holdfast import moments
+    from holdfast.events import PATHS_LIMIT, relative
+
+    tool = event.tool
+    if tool is not None and tool.paths:
+        tool.paths = [relative(path, event.cwd, root) for path in tool.paths[:PATHS_LIMIT]]
+        if tool.kind == "edit" and any(path.startswith("/") for path in tool.paths):
+            from holdfast.realpaths import inside
+
+            tool.paths = [inside(path, root) for path in tool.paths]
+    moments.module(event.moment).match(event, index)
+
+
+def open_store(folder: str, index: "Index", writer: str) -> "Store":
+    """The project's state, whose spooled records are events."""
+    from holdfast import moments
+    from holdfast.events import Event
+    from holdfast.state.store import Store
+
+    def fold(state: "dict[str, Any]", record: "dict[str, Any]") -> None:
+        moments.apply(state, Event.from_dict(record), index)
+
+    return Store(folder, fold, writer)

@@ -1,0 +1,157 @@
+"""After a tool call: what the agent really did becomes signals, phases, tasks, files and failures."""
+
+from holdfast import deadline
+from holdfast.events import COMMAND_LIMIT, PATH_LIMIT, Reply, clean
+from holdfast.lean import digest
+from holdfast.moments import enter, open_step, outstanding
+from holdfast.state.document import ACTIVATED, FILES
+from holdfast.workflow.patterns import search
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from holdfast.events import Event, Tool
+    from holdfast.state.document import State
+    from holdfast.workflow.index import Index
+
+PATTERNS = 0.3  # seconds that all regexes of one event may take together
+
+
+def match(event: "Event", index: "Index") -> None:
+    """Find the signals whose rules this call meets but for `after`, and the skills whose files it touched."""
+    tool = event.tool
+    if tool is None:
+        return
+    inside = [path for path in tool.paths if not path.startswith("/") and path[1:2] != ":"]
+    command = tool.command[:COMMAND_LIMIT]
+    found: list[list[Any]] = []
+    deadline.limit(PATTERNS)
+    try:
+        for rule in index.signals(tool.kind):
+            if rule["outcome"] != tool.outcome and (rule["outcome"] or tool.outcome == "failed"):
+                continue
+            if rule["paths"] and not any(search(glob, path, path) for glob in rule["paths"] for path in inside):
+                continue
+            if rule["command"] and not search(rule["command"], command, command.lower()):
+                continue
+            found.append([rule["name"], rule["after"]])
+        if inside and tool.kind == "edit":
+            event.matches["armed"] = index.skills_touched_by(inside)
+    except deadline.Expired:
+        if deadline.left() <= 0:
+            raise
+        event.matches["slow"] = True
+    finally:
+        deadline.restore()
+    event.matches["signals"] = found
+
+
+def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
+    """Count the call, and note what it changed. A phase's end is told to the agent."""
+    tool = event.tool
+    if tool is None:
+        return None
+    stats, session = state["stats"], state["sessions"][event.session]
+    stats["tool_calls"] += 1
+    if tool.outcome == "failed":
+        stats["failures"] += 1
+    if tool.kind == "edit" and tool.outcome != "failed":
+        _touch(session, tool.paths)
+        _keep(session["armed"], event.matches.get("armed") or [], ACTIVATED)
+    if tool.kind == "shell":
+        _note_outcome(state, session, event, tool)
+    if tool.skill and tool.outcome != "failed":
+        _keep(session["activated"], [clean(tool.skill, 120)], ACTIVATED)
+    if tool.todos and tool.outcome != "failed":
+        from holdfast.moments import tasks
+
+        tasks.take(state, event, tool)
+    standing = set(state["signals"])  # before this event: `after` asks for what came earlier
+    for name, after in event.matches.get("signals") or []:
+        if standing.issuperset(after):
+            emit(state, name, event.at)
+    return advance(state, event, index)
+
+
+def emit(state: "State", name: str, at: float) -> None:
+    """Emit a signal at the state's revision."""
+    state["signals"][name] = at
+    state["progress"]["signals"][name] = state["revision"]
+
+
+def advance(state: "State", event: "Event", index: "Index") -> "Reply | None":
+    """End the phase if all signals that it needs were emitted since it was entered. One event ends at most one phase."""
+    ended = end_phase(state, index)
+    if not ended:
+        return None
+    if not event.subagent:  # a subagent's reply does not reach the one that the user talks to
+        state["sessions"][event.session]["told"] = state["phase"]
+    return Reply(f"Holdfast: the phase {ended} is complete. {open_step(state, index)}")
+
+
+def end_phase(state: "State", index: "Index") -> str:
+    """Go to the next phase if the present one has all that it needs; the name of the phase that ended, or ""."""
+    found = index.phase(state["phase"])
+    if found is None or state["progress"]["finished"]:
+        return ""
+    place, phase = found
+    if not phase["next"] or outstanding(state, phase)[0]:
+        return ""
+    name: str = phase["id"]
+    complete(state, name)
+    phases = index.workflow["phases"]
+    if place + 1 < len(phases):
+        enter(state, phases[place + 1]["id"])
+    else:
+        state["progress"]["finished"] = True
+    steps(state, index)
+    return name
+
+
+def complete(state: "State", phase: str) -> None:
+    """Note that a phase came to its end."""
+    done = state["progress"]["completed"]
+    if phase not in done:
+        done.append(phase)
+
+
+def steps(state: "State", index: "Index") -> None:
+    """Bring the current session's steps, which are the workflow's phases counted from 1, up to date."""
+    current = state["current_session"]
+    if current is None:
+        return
+    phases = [phase["id"] for phase in index.workflow["phases"]]
+    done = [phases.index(name) + 1 for name in state["progress"]["completed"] if name in phases]
+    current["steps_completed"] = sorted(done)
+    current["last_step"] = max(done, default=0)
+    current["total_steps"] = len(phases)
+
+
+def _touch(session: "dict[str, Any]", paths: "list[str]") -> None:
+    _keep(session["files"], [clean(path, PATH_LIMIT) for path in paths], FILES)
+
+
+def _keep(kept: "list[str]", new: "list[str]", most: int) -> None:
+    """Put `new` at the end of a list that holds each once, and let go of its oldest."""
+    for item in new:
+        if item in kept:
+            kept.remove(item)
+        kept.append(item)
+    del kept[:-most]
+
+
+def _note_outcome(state: "State", session: "dict[str, Any]", event: "Event", tool: "Tool") -> None:
+    """A failure stands until the same command passes, in whichever session."""
+    if tool.outcome == "unknown":
+        return
+    name = digest(" ".join(tool.command.split()))
+    if tool.outcome == "failed":
+        from holdfast.masking import mask
+
+        shown = clean(mask(tool.command[:2000]), 200)
+        session["last_failure"] = {"command": shown, "exit_code": tool.exit_code, "at": event.at, "key": name}
+        return
+    for other in state["sessions"].values():
+        if other["last_failure"] is not None and other["last_failure"]["key"] == name:
+            other["last_failure"] = None

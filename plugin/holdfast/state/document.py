@@ -1,0 +1,125 @@
+"""The state document: a new one, its bounds, and the bytes that it is kept in.
+
+The document is a plain dict that JSON can hold; `schema.py` says what is valid, `tests/schema_test.py` holds the two
+together. Times are Unix times in seconds. What grows is bounded here, so that a hook's cost does not grow with the
+project's age.
+"""
+
+from holdfast.lean import dumps, loads, sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    State = dict[str, Any]
+
+SCHEMA_VERSION = 1
+
+SESSIONS = 20
+FILES = 12  # of one session, newest last
+FILES_OF_OLD = 5  # of a session that is not among the newest three
+ACTIVATED = 60
+TASKS = 100
+COMPLETED = 200
+SIGNALS = 300
+RECENT = 256  # identities of events; more than the store folds at once
+NOTICES = 8
+
+SEAL = b'{"seal":"'
+HEX = 64
+
+
+def new(at: float) -> "State":
+    """A state in which nothing has happened yet."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "revision": 0,
+        "mode": "monitoring",
+        "phase": None,
+        "tasks": {},
+        "completed_tasks": [],
+        "signals": {},
+        "last_activation": {"skills": [], "at": None, "session": None},
+        "current_session": None,
+        "sessions": {},
+        "stats": {
+            "saves_count": 0,
+            "total_resumes": 0,
+            "last_resume": None,
+            "prompts": 0,
+            "tool_calls": 0,
+            "failures": 0,
+            "recoveries": 0,
+        },
+        "degraded_mode": {"enabled": False, "reason": "", "timestamp": None, "disabled_features": []},
+        "metadata": {"created": at, "last_modified": at, "last_writer": "", "workflow": ""},
+        "progress": {"entered": 0, "signals": {}, "completed": [], "finished": False},
+        "recent": [],
+        "notices": [],
+    }
+
+
+def stamp(state: "State", at: float, writer: str) -> None:
+    """Note that the state is about to be saved, by whom (`claude:session`, `command`)."""
+    state["stats"]["saves_count"] += 1
+    state["metadata"]["last_modified"] = at
+    state["metadata"]["last_writer"] = writer
+
+
+def notice(state: "State", at: float, text: str) -> None:
+    """Keep `text` for the user's eye until the next session start has told it; the same text once."""
+    notices = state["notices"]
+    if not any(kept["text"] == text and not kept["told"] for kept in notices):
+        notices.append({"at": at, "text": text, "told": False})
+        del notices[:-NOTICES]
+
+
+def newest_sessions(state: "State") -> "list[str]":
+    """The sessions' ids, the last seen first."""
+    sessions = state["sessions"]
+    return sorted(sessions, key=lambda name: sessions[name]["last_seen"], reverse=True)
+
+
+def bound(state: "State") -> None:
+    """Let go of the oldest where there are more than the bounds allow. Open tasks go last."""
+    sessions = state["sessions"]
+    if len(sessions) > 3:  # noqa: PLR2004  below that nothing is old
+        order = newest_sessions(state)
+        for name in order[SESSIONS:]:
+            del sessions[name]
+        for name in order[3:SESSIONS]:
+            del sessions[name]["files"][:-FILES_OF_OLD]
+    tasks = state["tasks"]
+    if len(tasks) > TASKS:
+        rank = {"completed": 0, "cancelled": 0}
+        order = sorted(tasks, key=lambda name: (rank.get(tasks[name]["status"], 1), tasks[name]["updated_at"]))
+        for name in order[: len(tasks) - TASKS]:
+            del tasks[name]
+    del state["completed_tasks"][:-COMPLETED]
+    signals = state["signals"]
+    if len(signals) > SIGNALS:
+        for name in sorted(signals, key=signals.__getitem__)[: len(signals) - SIGNALS]:
+            del signals[name]
+            state["progress"]["signals"].pop(name, None)
+    del state["recent"][:-RECENT]
+
+
+def encode(state: "State") -> bytes:
+    """The document's bytes: one JSON object whose first key is the seal over all the others."""
+    body = dumps(state).encode("ascii")
+    return SEAL + sha256(body).hexdigest().encode("ascii") + b'",' + body[1:] + b"\n"
+
+
+def decode(data: bytes) -> "State | None":
+    """The document in `data` if its seal is right, else None."""
+    if not data.startswith(SEAL):
+        return None
+    start = len(SEAL) + HEX
+    body = b"{" + data[start + 2 :].rstrip(b"\n")
+    if data[start : start + 2] != b'",' or sha256(body).hexdigest().encode("ascii") != data[len(SEAL) : start]:
+        return None
+    try:
+        state: State = loads(body)
+    except ValueError:
+        return None
+    return state

@@ -1,0 +1,107 @@
+"""The lock that guards the state: a kernel lock on a file that is never unlinked.
+
+A kernel lock dies with its holder, however it dies, so there are no stale locks and no guessing by process id. The file
+stays: unlinking a locked file splits those who wait across two inodes, and both get in.
+"""
+
+from errno import EACCES, EAGAIN, EDEADLK, EINTR, EWOULDBLOCK
+from time import monotonic
+
+from holdfast import deadline
+from holdfast.lean import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import fcntl
+    import sys
+
+    if sys.platform == "win32":
+        import msvcrt
+else:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        fcntl = None
+
+TAKEN = (EACCES, EAGAIN, EDEADLK, EWOULDBLOCK)
+KERNEL_WAIT = 0.25  # seconds: waiting in the kernel served two to three times as many as polling did
+
+
+class Busy(Exception):
+    """Somebody else held the lock for the whole budget."""
+
+
+def _try(fd: int) -> bool:
+    try:
+        if fcntl is None:
+            os.lseek(fd, 0, 0)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[name-defined,unused-ignore]
+        else:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in TAKEN:
+            return False
+        raise
+    return True
+
+
+def _wait_in_kernel(fd: int, seconds: float) -> bool:
+    """Sleep until the kernel hands the lock over, at most `seconds`. Needs the deadline's timer to be ended."""
+    deadline.limit(seconds)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except deadline.Expired:
+        if deadline.left() <= 0:
+            raise
+        return False
+    except OSError as error:
+        if error.errno != EINTR:
+            raise
+        return False
+    finally:
+        deadline.restore()
+    return True
+
+
+def acquire(path: str, budget: float) -> "tuple[int, float]":
+    """Take the lock at `path`: at once, else by waiting in the kernel, else by tenacity's backoff.
+
+    Args:
+        path: the lock file; made with mode 0600 where it is missing.
+        budget: seconds that all of it may take; 0 = one try.
+
+    Returns:
+        A file descriptor that holds the lock until `release`, and the seconds waited.
+
+    Raises:
+        Busy: it was taken for the whole budget.
+        OSError: the file cannot be opened or the file system has no locks.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    fd = os.open(path, flags, 0o600)
+    try:
+        if _try(fd):
+            return fd, 0.0
+        start = monotonic()
+        if budget > 0 and fcntl is not None and deadline.running() and _wait_in_kernel(fd, min(KERNEL_WAIT, budget)):
+            return fd, monotonic() - start
+        rest = budget - (monotonic() - start)
+        if rest > 0:
+            from holdfast.state import backoff
+
+            if backoff.until(lambda: _try(fd), rest):
+                return fd, monotonic() - start
+        raise Busy(path)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def release(fd: int) -> None:
+    """Let go. Closing the only descriptor of the open file releases its lock."""
+    if fcntl is None:
+        os.lseek(fd, 0, 0)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)  # type: ignore[name-defined,unused-ignore]
+    os.close(fd)

@@ -1,0 +1,126 @@
+"""Events that could not be folded into the state in time: one file each, taken in by the next writer.
+
+A file's name begins with its time in nanoseconds, so that names sort as events came. An empty `….lost` stands for an event
+whose content found no room: it says that something was lost where nothing more can be said.
+"""
+
+from time import time_ns
+
+from holdfast.lean import dumps, getenv, join, loads, os, read, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FOLDER = "spool"
+AT_ONCE = 200  # files that one update folds; fewer than the identities that the state remembers
+LOST = ".lost"
+TEMPORARY = ".tmp"
+
+
+def _name() -> str:
+    return f"{time_ns():020d}-{os.getpid()}"
+
+
+def put(folder: str, record: "dict[str, Any]") -> None:
+    """Keep `record` until a writer folds it. On the disk when this returns.
+
+    Args:
+        folder: the project's `.holdfast`.
+        record: what `Event.to_dict` gave.
+
+    Raises:
+        OSError: it could not be kept; where only the room was missing, a mark says that an event was lost.
+    """
+    spool = join(folder, FOLDER)
+    name = join(spool, _name())
+    data = dumps(record).encode("ascii")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        fd = os.open(name + TEMPORARY, flags, 0o600)
+    except FileNotFoundError:
+        os.mkdir(spool, 0o700)
+        fd = os.open(name + TEMPORARY, flags, 0o600)
+    try:
+        try:
+            write(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(name + TEMPORARY, name + ".json")
+    except BaseException:
+        try:
+            os.replace(name + TEMPORARY, name + LOST)
+            os.truncate(name + LOST, 0)
+        except OSError:
+            _forget(name + TEMPORARY)
+        raise
+    sync(spool)
+
+
+def sync(folder: str) -> None:
+    """Make the names in a folder durable. Windows cannot open folders, and keeps them so by itself."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        if getenv("OS") == "Windows_NT":
+            return
+        raise
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def waiting(folder: str) -> "list[str]":
+    """The paths of what waits to be folded, oldest first."""
+    spool = join(folder, FOLDER)
+    try:
+        names = os.listdir(spool)
+    except FileNotFoundError:
+        return []
+    return [join(spool, name) for name in sorted(names) if not name.endswith(TEMPORARY)]
+
+
+def load(path: str) -> "dict[str, Any] | None":
+    """The record in a file of the spool; None stands for an event that was lost.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds no record.
+    """
+    if path.endswith(LOST):
+        return None
+    record = loads(read(path))
+    if not isinstance(record, dict):
+        raise ValueError("no record")  # noqa: TRY004  what is wrong is the file's content
+    return record
+
+
+def sweep(folder: str) -> None:
+    """Remove the temporary files of writers that died. A living writer renames its own within a moment."""
+    spool = join(folder, FOLDER)
+    try:
+        names = os.listdir(spool)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.endswith(TEMPORARY) and not _alive(name[: -len(TEMPORARY)].rpartition("-")[2]):
+            _forget(join(spool, name))
+
+
+def _alive(number: str) -> bool:
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except OSError:
+        return True
+    return int(number) != os.getpid()
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,230 @@
+"""The store: guarded atomic updates of one state document, and what to do when one cannot be had.
+
+An update takes the lock, reads, folds what waits in the spool, changes, writes a temporary file in the same folder, syncs
+it, replaces the state and syncs the folder. Whatever happens at any step, the file holds the old or the new state.
+"""
+
+from errno import ENOENT
+from time import time
+
+from holdfast.lean import getenv, join, os, parent, read, write
+from holdfast.state import audit, backups, document, guard, spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from holdfast.state.document import State
+
+    Change = Callable[[State], Any]
+    Fold = Callable[[State, dict[str, Any]], None]
+
+TEMPORARY = ".tmp"
+LOOKS = 3  # how often a writer looks for what was spooled while it wrote
+
+
+class Outcome:
+    """What an update came to: the change's own result, the revision, the seconds waited, and how many events it folded."""
+
+    __slots__ = ("folded", "result", "revision", "waited")
+
+    def __init__(self) -> None:
+        self.result: Any = None
+        self.revision = 0
+        self.waited = 0.0
+        self.folded = 0
+
+
+class Store:
+    """The state of one project.
+
+    Args:
+        folder: the project's `.holdfast`.
+        fold: applies one spooled record to a state in place.
+        writer: who writes, for `metadata.last_writer`.
+    """
+
+    def __init__(self, folder: str, fold: "Fold", writer: str = "command") -> None:
+        self.folder = folder
+        self.fold = fold
+        self.writer = writer
+        self.path = getenv("HOLDFAST_STATE_FILE") or join(folder, "state.json")
+        self.trail = getenv("HOLDFAST_AUDIT_LOG") or join(folder, "audit.jsonl")
+        self.lock = (self.path[:-5] if self.path.endswith(".json") else self.path) + ".lock"
+
+    def update(self, change: "Change", budget: float, keep: str = "") -> Outcome:
+        """Apply `change` to the state, in place; a change that leaves `revision` as it was writes nothing.
+
+        Args:
+            change: given the state, alters it and returns what the caller wants back.
+            budget: seconds to wait for the lock.
+            keep: why a dated copy is due, or "".
+
+        Raises:
+            guard.Busy: the lock was taken for the whole budget.
+            StateCorrupt: a newer release wrote the state.
+            OSError: the state cannot be read or written; it is what it was.
+        """
+        fd, waited = guard.acquire(self.lock, budget)
+        try:
+            outcome = self._locked(change, keep)
+        finally:
+            guard.release(fd)
+        outcome.waited = waited
+        self.fold_late()
+        return outcome
+
+    def fold_late(self) -> None:
+        """Fold what was spooled while somebody held the lock, so that nothing waits while the lock is free.
+
+        Who spools looks after it has written its file, who writes after it has let go of the lock: one of the two sees it.
+        """
+        for _ in range(LOOKS):
+            if not spool.waiting(self.folder):
+                return
+            try:
+                fd, _waited = guard.acquire(self.lock, 0)
+            except guard.Busy:
+                return
+            try:
+                self._locked(lambda _state: None, "")
+            finally:
+                guard.release(fd)
+
+    def _locked(self, change: "Change", keep: str) -> Outcome:
+        state, recovered = self.load()
+        before = state["revision"] if not recovered else -1
+        phase = state["phase"]
+        files = spool.waiting(self.folder)[: spool.AT_ONCE]
+        if files:
+            state = self._fold(state, files)
+        outcome = Outcome()
+        outcome.folded = len(files)
+        outcome.result = change(state)
+        if state["revision"] != before:
+            now = time()
+            last = state["metadata"]["last_modified"]
+            document.bound(state)
+            document.stamp(state, now, self.writer)
+            data = document.encode(state)
+            self.replace(data)
+            if keep or recovered or state["phase"] != phase or now // backups.EVERY != last // backups.EVERY:
+                self._back_up(data, state["revision"], now)
+        for path in files:
+            os.unlink(path)
+        outcome.revision = state["revision"]
+        return outcome
+
+    def _fold(self, state: "State", files: "list[str]") -> "State":
+        """Apply the records in `files`. One that cannot be applied is put aside, not tried again for ever."""
+        from holdfast.state import recovery
+
+        for path in list(files):
+            kept = document.encode(state)
+            try:
+                record = spool.load(path)
+                if record is None:
+                    state["revision"] += 1
+                    recovery.tell_of_loss(state)
+                else:
+                    self.fold(state, record)
+            except OSError:
+                files.remove(path)
+            except Exception as error:  # noqa: BLE001  whatever a record makes the fold do
+                state = document.decode(kept) or state
+                recovery.put_aside(self, state, path, error)
+                files.remove(path)
+        return state
+
+    def _back_up(self, data: bytes, revision: int, at: float) -> None:
+        try:
+            backups.copy(self.folder, data, revision, at)
+        except OSError as error:  # the state itself is safe
+            audit.append(self.trail, {"time": at, "decision": "backup failed", "error": str(error)})
+
+    def load(self) -> "tuple[State, bool]":
+        """The state, and whether it had to be recovered. Only for who holds the lock.
+
+        Raises:
+            StateCorrupt: a newer release wrote it.
+            OSError: it cannot be read.
+        """
+        try:
+            state = document.decode(read(self.path))
+        except OSError as error:
+            if error.errno != ENOENT:
+                raise
+            state = None
+        if state is not None and state["schema_version"] == document.SCHEMA_VERSION:
+            return state, False
+        from holdfast.state import recovery
+
+        return recovery.load(self)
+
+    def read(self) -> "State":
+        """The state as it is now, with what waits in the spool folded in; takes no lock and writes nothing.
+
+        Raises:
+            StateCorrupt: it cannot be trusted, or a newer release wrote it.
+            OSError: it cannot be read.
+        """
+        from holdfast.state import recovery
+
+        state = recovery.peek(self)
+        for path in spool.waiting(self.folder):
+            kept = document.encode(state)
+            try:
+                record = spool.load(path)
+                if record is not None:
+                    self.fold(state, record)
+            except Exception:  # noqa: BLE001  the writer that folds it puts it aside and says so
+                state = document.decode(kept) or state
+        return state
+
+    def replace(self, data: bytes) -> None:
+        """Put `data` in the state's place, durably.
+
+        Raises:
+            OSError: it cannot be written; the old state is untouched and no temporary file is left.
+        """
+        temporary = f"{self.path}.{os.getpid()}{TEMPORARY}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        flags |= getattr(os, "O_BINARY", 0)
+        try:
+            fd = os.open(temporary, flags, 0o600)
+        except FileExistsError:  # a killed writer had our process id; who holds the lock may remove it
+            os.unlink(temporary)
+            fd = os.open(temporary, flags, 0o600)
+        try:
+            try:
+                write(fd, data)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            backups.keep_previous(self.folder, self.path)
+            os.replace(temporary, self.path)
+        except BaseException:
+            try:
+                os.unlink(temporary)
+            except FileNotFoundError:
+                pass
+            raise
+        spool.sync(parent(self.path))
+
+    def sweep(self) -> None:
+        """Remove the temporary files that dead writers left. Only for who holds the lock, so all of them are dead."""
+        folder, _, name = self.path.rpartition("/")
+        backup_folder = join(self.folder, backups.FOLDER)
+        for place, prefix in ((folder, name), (backup_folder, "")):
+            try:
+                names = os.listdir(place)
+            except OSError:
+                continue
+            for found in names:
+                if found.startswith(prefix) and found.endswith(TEMPORARY):
+                    try:
+                        os.unlink(join(place, found))
+                    except OSError:
+                        pass
+        spool.sweep(self.folder)

@@ -1,0 +1,1 @@
+"""The workflow as the user wrote it, and the index that the hooks read."""

@@ -1,0 +1,214 @@
+"""The index: the workflow, validated and compiled to one JSON file of which a hook reads no more than its event can match.
+
+`index.json` is one JSON object, laid out so that parts of it can be found as bytes: a line with the header, a line with the
+workflow, then sections with one entry a line. The header gives each section's place. `compiler.py` writes it.
+"""
+
+from holdfast.lean import dumps, join, loads, os, read
+from holdfast.workflow import patterns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FORMAT = 1
+NAME = "index.json"
+SOURCE = "workflow.yaml"
+MANY_WORDS = 200  # from here on a section is parsed whole rather than searched for each word
+
+
+class Index:
+    """A compiled workflow.
+
+    Args:
+        data: the file's bytes.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none, or of another format.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        end = data.index(b"\n")
+        self.header: dict[str, Any] = loads(data[len(b'{"header":') : end].rstrip(b","))
+        if self.header["format"] != FORMAT:
+            raise ValueError("another format")
+        self.base = end + 1
+        self._workflow: dict[str, Any] | None = None
+
+    @property
+    def workflow(self) -> "dict[str, Any]":
+        """{"name", "phases": [{"id", "title", "next": [signal], "guidance"}], "max_chars", "plan": [glob]}."""
+        if self._workflow is None:
+            end = self.data.index(b"\n", self.base)
+            self._workflow = loads(self.data[self.base + len(b'"workflow":') : end].rstrip(b","))
+        return self._workflow
+
+    def phase(self, name: "str | None") -> "tuple[int, dict[str, Any]] | None":
+        """The phase's place, counted from 0, and itself; None where the workflow has no such phase."""
+        for place, phase in enumerate(self.workflow["phases"]):
+            if phase["id"] == name:
+                return place, phase
+        return None
+
+    def _bounds(self, section: str) -> "tuple[int, int]":
+        start, end = self.header["sections"][section]
+        return self.base + start, self.base + end
+
+    def entry(self, section: str, key: str) -> "Any":
+        """What stands under `key` in a section, or None."""
+        start, end = self._bounds(section)
+        needle = b"\n" + dumps(key).encode("ascii") + b":"
+        place = self.data.find(needle, start, end)
+        if place < 0:
+            return None
+        place += len(needle)
+        return loads(self.data[place : self.data.index(b"\n", place)].rstrip(b","))
+
+    def section(self, section: str) -> "dict[str, Any]":
+        """A whole section."""
+        start, end = self._bounds(section)
+        whole: dict[str, Any] = loads(self.data[start:end])
+        return whole
+
+    def empty(self, section: str) -> bool:
+        """Whether a section has no entries."""
+        start, end = self._bounds(section)
+        return self.data.find(b":", start, end) < 0
+
+    def signals(self, kind: str) -> "list[dict[str, Any]]":
+        """The rules that a finished call of this kind of tool can fire, in the workflow's order."""
+        return self.entry("signals", kind) or []
+
+    def skill(self, name: str) -> "dict[str, Any] | None":
+        """{"priority", "enforcement", "phases", "after", "order"} of a skill, or None."""
+        found: dict[str, Any] | None = self.entry("skills", name)
+        return found
+
+    def skills_asked_for(self, prompt: str) -> "list[str]":
+        """The skills whose keywords or patterns occur in a prompt.
+
+        Raises:
+            deadline.Expired: a pattern ran longer than the caller's limit.
+        """
+        text = patterns.shown(prompt)
+        folded = text.lower()
+        found = {}
+        if not self.empty("keywords"):
+            spaced = f" {' '.join(folded.split())} "
+            for keyword, name in self._keywords(folded):
+                if name not in found and occurs(keyword, spaced):
+                    found[name] = True
+        for name, number in self._candidates("literals", folded, text.isascii()):
+            if name not in found and patterns.search(self.entry("patterns", number), text, folded):
+                found[name] = True
+        return list(found)
+
+    def _keywords(self, folded: str) -> "list[tuple[str, str]]":
+        words = set(split(folded))
+        pairs = self.entry("keywords", "") or []
+        if len(words) > MANY_WORDS:
+            for word, found in self.section("keywords").items():
+                if word in words:
+                    pairs += found
+        else:
+            for word in words:
+                pairs += self.entry("keywords", word) or []
+        return pairs
+
+    def _candidates(self, section: str, folded: str, ascii_only: bool) -> "list[tuple[str, str]]":
+        """(skill, pattern's number) for each pattern whose literals occur, or that has none."""
+        if self.empty(section):
+            return []
+        found = []
+        for literal, pairs in self.section(section).items():
+            if not literal or not ascii_only or literal in folded:
+                found += pairs
+        return found
+
+    def skills_touched_by(self, paths: "list[str]") -> "list[str]":
+        """The skills that ask for any of these files."""
+        joined = "\n".join(paths)
+        found = {}
+        for name, number in self._candidates("file_literals", joined, ascii_only=True):
+            if name not in found:
+                glob = self.entry("globs", number)
+                if any(patterns.search(glob, path, path) for path in paths):
+                    found[name] = True
+        return list(found)
+
+    def skills_of_phase(self, phase: "str | None") -> "list[str]":
+        """The skills that ask for nothing but the phase, or for signals alone."""
+        if self.empty("standing"):
+            return []
+        return (self.entry("standing", phase) or [] if phase else []) + (self.entry("standing", "*") or [])
+
+
+def split(folded: str) -> "list[str]":
+    """The words of a text: runs of letters, digits and underscores."""
+    if folded.isascii():
+        return folded.translate(_BREAKS).split()
+    return "".join(c if c.isalnum() or c == "_" else " " for c in folded).split()
+
+
+_BREAKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
+
+
+def occurs(keyword: str, spaced: str) -> bool:
+    """Whether `keyword` stands in a text as whole words.
+
+    Args:
+        keyword: in lower case, single spaces between its words.
+        spaced: the text likewise, with a space at both ends.
+    """
+    place = spaced.find(keyword)
+    while place >= 0:
+        before, after = spaced[place - 1], spaced[place + len(keyword)]
+        if not (joins(before, keyword[0]) or joins(keyword[-1], after)):
+            return True
+        place = spaced.find(keyword, place + 1)
+    return False
+
+
+def joins(left: str, right: str) -> bool:
+    """Whether two neighbours belong to one word. Scripts without spaces between words have no case, and never join."""
+    return all((c.isalnum() and (c.isascii() or c.isdigit() or c.lower() != c.upper())) or c == "_" for c in (left, right))
+
+
+def fingerprint(folder: str) -> "list[int]":
+    """What tells whether the sources changed: size and mtime of workflow.yaml in ns; [-1, 0] where there is none."""
+    try:
+        found = os.stat(join(folder, SOURCE))
+    except FileNotFoundError:
+        return [-1, 0]
+    return [found.st_size, found.st_mtime_ns]
+
+
+def load(folder: str) -> "Index | None":
+    """The index of a project, if it is there and up to date. It is up to date, too, where its sources are broken and were so
+    when it was last looked at: then it is the last good one, and `header["error"]` says what is wrong.
+
+    Args:
+        folder: the project's `.holdfast`.
+    """
+    try:
+        index = Index(read(join(folder, NAME)))
+        if index.header["source"] == fingerprint(folder) and index.header["key"] == patterns.key():
+            return index
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def refresh(folder: str) -> Index:
+    """The project's index, compiled again where that is due. A broken workflow leaves the last good one in force.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    index = load(folder)
+    if index is not None:
+        return index
+    from holdfast.workflow import compiler
+
+    return compiler.refresh(folder)
