@@ -62,3 +62,21 @@ class ResourcesExhausted(HoldfastError):
     """Memory, processes or file descriptors ran out. Exit code 10."""
 
     exit_code = 10
+
+
+def from_os(error: OSError, where: str) -> HoldfastError:
+    """The error that a person sees for what the file system answered: what, where, and what to do."""
+    import errno
+
+    place = error.filename or where
+    if error.errno == errno.ENOSPC or error.errno == getattr(errno, "EDQUOT", -1):
+        return DiskFull(f"{place}: no room on the disk: make room and try again; what was there is untouched")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return PermissionDenied(f"{place}: this user may not do that: check owner and mode")
+    if error.errno == errno.EROFS:
+        return PermissionDenied(f"{place}: the file system is read-only")
+    if error.errno == errno.EXDEV:
+        return HoldfastError(f"{place}: another file system lies between it and its folder: a state cannot be a mount of its own")
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return ResourcesExhausted(f"{place}: {error.strerror}: close something and try again")
+    return HoldfastError(f"{place}: {error.strerror or error}")
