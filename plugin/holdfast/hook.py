@@ -1,7 +1,7 @@
 """Runs one hook: stdin to stdout, and always exit code 0.
 
-It fails open. Whatever breaks, the host gets valid output, the event goes to the spool, the error to the audit trail. What
-is imported here is paid at every tool call of every session: see `lean.py`.
+It fails open. Whatever breaks, the host gets valid output, the event goes to the spool, the error to the audit trail.
+What is imported here is paid at every tool call of every session: see `lean.py`.
 """
 
 import sys
@@ -23,6 +23,7 @@ LIMIT = 16 << 20  # bytes of a payload
 BUDGET = 0.7  # seconds to wait for the state's lock
 BUDGET_AT_END = 0.3  # Codex gives SessionEnd 1 s, Claude Code 1.5 s
 FOLDER = ".holdfast"
+FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
             write(1, answer)
     except BaseException:  # noqa: BLE001, S110  nobody listens
         pass
-    os._exit(0)  # without the interpreter's own farewell, 1 ms
+    os._exit(0)  # noqa: SLF001  without the interpreter's own farewell, 1 ms
 
 
 def registered(words: "list[str]") -> str:
@@ -74,7 +75,7 @@ class Run:
         try:
             data = drain(0, LIMIT + 1)
             if len(data) > LIMIT:
-                raise ValueError(f"the payload has more than {LIMIT >> 20} MB")
+                raise ValueError(f"the payload has more than {LIMIT >> 20} MB")  # noqa: TRY301
             payload = loads(data)
             if not isinstance(payload, dict):
                 raise ValueError("the payload is no object")  # noqa: TRY004, TRY301
@@ -160,6 +161,8 @@ class Run:
     def _rescue(self, event: "Event", error: BaseException) -> None:
         deadline.stop()
         what = f"{type(error).__name__}: {error}"[:300]
+        if not isinstance(error, (deadline.Expired, OSError)):
+            event.matches["trouble"] = what
         try:
             self._put(event)
             self._write_down("spooled", what)
@@ -182,6 +185,7 @@ class Run:
         """Add a line to the audit trail."""
         from holdfast.events import clean
         from holdfast.state import audit
+        from holdfast.state.store import place
 
         line: dict[str, Any] = {"time": round(time(), 3), "host": self.host}
         if self.event is not None:
@@ -191,7 +195,7 @@ class Run:
         line |= {"decision": decision, **self.record, "ms": round((monotonic() - self.began) * 1000, 1)}
         if error:
             line["error"] = clean(error, 2000)
-        audit.append(getenv("HOLDFAST_AUDIT_LOG") or join(self.folder, "audit.jsonl"), line)
+        audit.append(place(self.folder, "HOLDFAST_AUDIT_LOG", "audit.jsonl"), line)
 
 
 def budget(moment: str) -> float:
@@ -204,12 +208,15 @@ def budget(moment: str) -> float:
 
 
 def locate(variable: str, cwd: str) -> str:
-    """The `.holdfast` folder of the project: upwards from the host's variable, else from `cwd`, else from here; or ""."""
+    """The project's `.holdfast` folder, or "".
+
+    It is looked for upwards from what the host's variable names, else from `cwd`, else from the working directory.
+    """
     place = (getenv(variable) if variable else "") or cwd or os.getcwd()
     while True:
         folder = join(place, FOLDER)
         try:
-            if os.stat(folder).st_mode & 0o170000 == 0o040000:
+            if os.stat(folder).st_mode & FILE_TYPE == DIRECTORY:
                 return folder
         except (OSError, ValueError):  # ValueError: a null character in a path
             pass

@@ -1,8 +1,8 @@
 """What a hook does at each moment: pure functions of state, event and index, without hosts and without files.
 
-Each moment's module has `match(event, index)`, which finds what the event means to the workflow before the state is locked,
-and `apply(state, event, index)`, which alters the state in place and returns a Reply or None. `apply` here does what is
-common to all: each event once, the mode, the session, the phase that a changed workflow may have lost.
+Each moment's module has `match(event, index)`, which finds what the event means to the workflow before the state is
+locked, and `apply(state, event, index)`, which alters the state in place and returns a Reply or None. `apply` here
+does what is common to all: each event once, the mode, the session, the phase that a changed workflow may have lost.
 """
 
 from holdfast.events import clean
@@ -44,7 +44,10 @@ def concerns(event: "Event", index: "Index") -> bool:
 
 
 def identity(event: "Event") -> str:
-    """What names the event, the same for each delivery of it; for one told apart by order, the same for each of its sort."""
+    """What names the event: the same for each delivery of it.
+
+    For one told apart by order it is the same for each of its sort.
+    """
     return digest(event.session, event.moment, event.source if event.moment in BY_ORDER else event.key)
 
 
@@ -73,6 +76,10 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
         _remember(state, once)
     else:
         state["revision"] += 1
+    if event.matches.get("trouble"):
+        notice(state, event.at, f"A hook failed, and its event was kept: {clean(event.matches['trouble'], 200)}")
+    if event.matches.get("slow"):
+        notice(state, event.at, "A regex of the workflow ran too long and was given up: simplify what it repeats.")
     align(state, event.at, index)
     _see(state, event, name)
     if state["mode"] == "paused":
@@ -122,7 +129,9 @@ def align(state: "State", at: float, index: "Index") -> None:
     if index.phase(state["phase"]) is None:
         if state["phase"] is not None:
             gone = clean(state["phase"], 80)
-            notice(state, at, f"The workflow has no phase {gone} any more: the state went to the first, {phases[0]['id']}.")
+            notice(
+                state, at, f"The workflow has no phase {gone} any more: the state went to the first, {phases[0]['id']}."
+            )
         enter(state, phases[0]["id"])
         state["progress"]["completed"] = []
         state["progress"]["finished"] = False

@@ -97,6 +97,7 @@ def _named(skills: "list[tuple[str, dict[str, Any]]]") -> str:
     """The skills' names with what the workflow says of them."""
     single = len(skills) == 1
     parts = [
-        f"{name} (priority {PRIORITIES[skill['priority']]}, {ENFORCEMENTS[skill['enforcement']]})" for name, skill in skills
+        f"{name} (priority {PRIORITIES[skill['priority']]}, {ENFORCEMENTS[skill['enforcement']]})"
+        for name, skill in skills
     ]
     return f"{'skill' if single else 'skills'} for this prompt: {'; '.join(parts)}."

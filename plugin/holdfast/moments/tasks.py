@@ -18,8 +18,8 @@ SLUG = 40
 def take(state: "State", event: "Event", tool: "Tool") -> None:
     """Take over a whole list, or one change to it.
 
-    A whole list replaces what the same session listed before, but not what is done, nor the tasks of others: a new session
-    that begins a list of its own must not wipe what an earlier one left open.
+    A whole list replaces what the same session listed before, but not what is done, nor the tasks of others: a new
+    session that begins a list of its own must not wipe what an earlier one left open.
     """
     source = f"{event.host}:{tool.name}"
     named = []
@@ -49,6 +49,7 @@ def take(state: "State", event: "Event", tool: "Tool") -> None:
 def _known(state: "State", session: str, number: str) -> str:
     """The task to which this session's host gave the number, or ""."""
     if number:
+        name: str
         for name, task in state["tasks"].items():
             if task["ref"] == number and task["session"] == session:
                 return name
@@ -65,11 +66,20 @@ def identifier(state: "State", title: str) -> str:
     return name
 
 
-def put(state: "State", name: str, title: str, status: str, source: str, at: float) -> "dict[str, Any]":
+def put(  # noqa: PLR0913, PLR0917  a task has that many parts
+    state: "State", name: str, title: str, status: str, source: str, at: float
+) -> "dict[str, Any]":
     """Add a task, or change one; an empty title or status leaves it as it is."""
     task: dict[str, Any] | None = state["tasks"].get(name)
     if task is None:
-        task = {"title": title or name, "status": "pending", "source": source, "updated_at": at, "session": "", "ref": ""}
+        task = {
+            "title": title or name,
+            "status": "pending",
+            "source": source,
+            "updated_at": at,
+            "session": "",
+            "ref": "",
+        }
         state["tasks"][name] = task
     if title:
         task["title"] = title

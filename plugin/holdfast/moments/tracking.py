@@ -81,7 +81,10 @@ def emit(state: "State", name: str, at: float) -> None:
 
 
 def advance(state: "State", event: "Event", index: "Index") -> "Reply | None":
-    """End the phase if all signals that it needs were emitted since it was entered. One event ends at most one phase."""
+    """End the phase if all signals that it needs were emitted since it was entered.
+
+    One event ends at most one phase.
+    """
     ended = end_phase(state, index)
     if not ended:
         return None

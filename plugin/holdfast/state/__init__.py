@@ -1,1 +1,4 @@
-"""Durable state: the document, and the store that changes it by guarded atomic updates. It knows nothing of workflows."""
+"""Durable state: the document, and the store that changes it by guarded atomic updates.
+
+It knows nothing of workflows.
+"""

@@ -1,4 +1,7 @@
-"""Waiting by tenacity: exponential with jitter. Cold: importing tenacity costs a hook 30 ms, so only who must wait pays."""
+"""Waiting by tenacity: exponential with jitter.
+
+Cold: importing tenacity costs a hook 30 ms, so only who must wait pays.
+"""
 
 import errno
 import os

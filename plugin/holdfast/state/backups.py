@@ -1,8 +1,8 @@
 """Copies of the state: the previous revision at every update, and a dated copy at what matters.
 
-`backups/previous.json` is the file that the last update replaced, kept by a hard link, which costs nothing. The live file
-itself is never linked for longer than the update takes: damage in place would reach its backup. Dated copies are named
-`state-<UTC time>-r<revision>[-<reason>].json`; the newest 20 are kept.
+`backups/previous.json` is the file that the last update replaced, kept by a hard link, which costs nothing. The live
+file itself is never linked for longer than the update takes: damage in place would reach its backup. Dated copies are
+named `state-<UTC time>-r<revision>[-<reason>].json`; the newest 20 are kept.
 """
 
 from time import gmtime, strftime
@@ -58,7 +58,7 @@ def copy(folder: str, data: bytes, revision: int, at: float, reason: str = "") -
     name = f"{PREFIX}{strftime('%Y%m%dT%H%M%SZ', gmtime(at))}-r{revision}{tail}.json"
     path = join(backups, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    temporary = path + ".tmp"
+    temporary = f"{path}.{os.getpid()}.tmp"
     try:
         fd = os.open(temporary, flags, 0o600)
     except FileNotFoundError:

@@ -107,7 +107,8 @@ def bound(state: "State") -> None:
 def encode(state: "State") -> bytes:
     """The document's bytes: one JSON object whose first key is the seal over all the others."""
     body = dumps(state).encode("ascii")
-    return SEAL + sha256(body).hexdigest().encode("ascii") + b'",' + body[1:] + b"\n"
+    seal: str = sha256(body).hexdigest()
+    return SEAL + seal.encode("ascii") + b'",' + body[1:] + b"\n"
 
 
 def decode(data: bytes) -> "State | None":

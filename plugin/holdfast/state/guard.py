@@ -93,7 +93,7 @@ def acquire(path: str, budget: float) -> "tuple[int, float]":
 
             if backoff.until(lambda: _try(fd), rest):
                 return fd, monotonic() - start
-        raise Busy(path)
+        raise Busy(path)  # noqa: TRY301  the descriptor is closed below
     except BaseException:
         os.close(fd)
         raise

@@ -1,4 +1,7 @@
-"""What to do with a state that cannot be trusted: validate it, or put it aside and bring back the newest valid copy. Cold."""
+"""What to do with a state that cannot be trusted: validate it, or put it aside and bring back the newest valid copy.
+
+Cold: no hook's common path comes here.
+"""
 
 import os
 import time
@@ -47,7 +50,9 @@ def validated(data: bytes) -> "State | None":
         from holdfast.state import schema
     except ImportError:  # a plugin without its private environment: the shape at least
         example = document.new(0)
-        return found if all(isinstance(found.get(key), type(value)) for key, value in example.items() if value) else None
+        return (
+            found if all(isinstance(found.get(key), type(value)) for key, value in example.items() if value) else None
+        )
     return schema.accept(found)
 
 
@@ -159,9 +164,11 @@ def peek(store: "Store") -> "State":
     return state
 
 
-def tell_of_loss(state: "State") -> None:
-    """Note for the user that an event could not be kept."""
-    document.notice(state, time.time(), "An event was lost: there was no room on the disk to keep it.")
+def tell_of_loss(state: "State", count: int) -> None:
+    """Note for the user that events could not be kept."""
+    state["revision"] += 1
+    what = "An event was" if count == 1 else f"{count} events were"
+    document.notice(state, time.time(), f"{what} lost: there was no room on the disk to keep them.")
 
 
 def put_aside(store: "Store", state: "State", path: str, error: BaseException) -> None:

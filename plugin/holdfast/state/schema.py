@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from holdfast.errors import ValidationFailed
-from holdfast.state import document
 
 Count = Annotated[int, Field(ge=0, strict=True)]
 Time = Annotated[FiniteFloat, Field(ge=0)] | Annotated[int, Field(ge=0, strict=True)]
@@ -146,7 +145,7 @@ class State(Strict):
     notices: list[Notice]
 
 
-def validate(found: "dict[str, Any]", where: str) -> "document.State":
+def validate(found: "dict[str, Any]", where: str) -> "dict[str, Any]":
     """The document that `found` is, without its seal.
 
     Raises:
@@ -171,7 +170,7 @@ def _plain(fault: Any) -> str:
     return message[0].lower() + message[1:]
 
 
-def accept(found: "dict[str, Any]") -> "document.State | None":
+def accept(found: "dict[str, Any]") -> "dict[str, Any] | None":
     """The document that `found` is, or None."""
     try:
         return validate(found, "state")

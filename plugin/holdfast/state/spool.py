@@ -1,7 +1,7 @@
 """Events that could not be folded into the state in time: one file each, taken in by the next writer.
 
-A file's name begins with its time in nanoseconds, so that names sort as events came. An empty `….lost` stands for an event
-whose content found no room: it says that something was lost where nothing more can be said.
+A file's name begins with its time in nanoseconds, so that names sort as events came. An empty `….lost` stands for an
+event whose content found no room: it says that something was lost where nothing more can be said.
 """
 
 from time import time_ns
@@ -40,6 +40,7 @@ def put(folder: str, record: "dict[str, Any]") -> None:
         fd = os.open(name + TEMPORARY, flags, 0o600)
     except FileNotFoundError:
         os.mkdir(spool, 0o700)
+        sync(folder)
         fd = os.open(name + TEMPORARY, flags, 0o600)
     try:
         try:
@@ -98,15 +99,14 @@ def load(path: str) -> "dict[str, Any] | None":
 
 
 def sweep(folder: str) -> None:
-    """Remove the temporary files of writers that died. A living writer renames its own within a moment."""
-    spool = join(folder, FOLDER)
+    """Remove the temporary files of writers that died. Their names end with the writer's process id and `.tmp`."""
     try:
-        names = os.listdir(spool)
-    except FileNotFoundError:
+        names = os.listdir(folder)
+    except OSError:
         return
     for name in names:
-        if name.endswith(TEMPORARY) and not _alive(name[: -len(TEMPORARY)].rpartition("-")[2]):
-            _forget(join(spool, name))
+        if name.endswith(TEMPORARY) and not _alive(name[: -len(TEMPORARY)].replace("-", ".").rpartition(".")[2]):
+            _forget(join(folder, name))
 
 
 def _alive(number: str) -> bool:

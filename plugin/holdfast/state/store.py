@@ -1,7 +1,8 @@
 """The store: guarded atomic updates of one state document, and what to do when one cannot be had.
 
-An update takes the lock, reads, folds what waits in the spool, changes, writes a temporary file in the same folder, syncs
-it, replaces the state and syncs the folder. Whatever happens at any step, the file holds the old or the new state.
+An update takes the lock, reads, folds what waits in the spool, changes, writes a temporary file in the same folder,
+syncs it, replaces the state and syncs the folder. Whatever happens at any step, the file holds the old or the new
+state.
 """
 
 from errno import ENOENT
@@ -24,8 +25,19 @@ TEMPORARY = ".tmp"
 LOOKS = 3  # how often a writer looks for what was spooled while it wrote
 
 
+def place(folder: str, variable: str, name: str) -> str:
+    """Where a file of the project is: where the environment says, else in `folder`.
+
+    A relative path in the environment is one from the project's root, since a host's working directory moves.
+    """
+    asked = getenv(variable)
+    if not asked:
+        return join(folder, name)
+    return asked if asked.startswith("/") or asked[1:2] == ":" else join(parent(folder), asked)
+
+
 class Outcome:
-    """What an update came to: the change's own result, the revision, the seconds waited, and how many events it folded."""
+    """What an update came to: the change's own result, the revision, seconds waited, events folded."""
 
     __slots__ = ("folded", "result", "revision", "waited")
 
@@ -49,9 +61,9 @@ class Store:
         self.folder = folder
         self.fold = fold
         self.writer = writer
-        self.path = getenv("HOLDFAST_STATE_FILE") or join(folder, "state.json")
-        self.trail = getenv("HOLDFAST_AUDIT_LOG") or join(folder, "audit.jsonl")
-        self.lock = (self.path[:-5] if self.path.endswith(".json") else self.path) + ".lock"
+        self.path = place(folder, "HOLDFAST_STATE_FILE", "state.json")
+        self.trail = place(folder, "HOLDFAST_AUDIT_LOG", "audit.jsonl")
+        self.lock = self.path.removesuffix(".json") + ".lock"
 
     def update(self, change: "Change", budget: float, keep: str = "") -> Outcome:
         """Apply `change` to the state, in place; a change that leaves `revision` as it was writes nothing.
@@ -78,7 +90,8 @@ class Store:
     def fold_late(self) -> None:
         """Fold what was spooled while somebody held the lock, so that nothing waits while the lock is free.
 
-        Who spools looks after it has written its file, who writes after it has let go of the lock: one of the two sees it.
+        Who spools looks after it has written its file, who writes after it has let go of the lock: one of the two
+        sees it.
         """
         for _ in range(LOOKS):
             if not spool.waiting(self.folder):
@@ -120,13 +133,13 @@ class Store:
         """Apply the records in `files`. One that cannot be applied is put aside, not tried again for ever."""
         from holdfast.state import recovery
 
+        lost = 0
         for path in list(files):
             kept = document.encode(state)
             try:
                 record = spool.load(path)
                 if record is None:
-                    state["revision"] += 1
-                    recovery.tell_of_loss(state)
+                    lost += 1
                 else:
                     self.fold(state, record)
             except OSError:
@@ -135,6 +148,8 @@ class Store:
                 state = document.decode(kept) or state
                 recovery.put_aside(self, state, path, error)
                 files.remove(path)
+        if lost:
+            recovery.tell_of_loss(state, lost)
         return state
 
     def _back_up(self, data: bytes, revision: int, at: float) -> None:
@@ -213,18 +228,7 @@ class Store:
         spool.sync(parent(self.path))
 
     def sweep(self) -> None:
-        """Remove the temporary files that dead writers left. Only for who holds the lock, so all of them are dead."""
-        folder, _, name = self.path.rpartition("/")
-        backup_folder = join(self.folder, backups.FOLDER)
-        for place, prefix in ((folder, name), (backup_folder, "")):
-            try:
-                names = os.listdir(place)
-            except OSError:
-                continue
-            for found in names:
-                if found.startswith(prefix) and found.endswith(TEMPORARY):
-                    try:
-                        os.unlink(join(place, found))
-                    except OSError:
-                        pass
-        spool.sweep(self.folder)
+        """Remove the temporary files that dead writers left. Only for who holds the lock."""
+        for folder in {self.folder, parent(self.path), join(self.folder, backups.FOLDER)}:
+            spool.sweep(folder)
+        spool.sweep(join(self.folder, spool.FOLDER))
