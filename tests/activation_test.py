@@ -1,4 +1,5 @@
 import pytest
+
 from worlds import edit, event, index_of, new, prompt, run, shell, start
 
 INDEX = index_of()

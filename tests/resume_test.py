@@ -1,7 +1,6 @@
-from worlds import FLOW, edit, event, index_of, new, prompt, run, shell, start
-
 from holdfast.workflow import compiler
 from holdfast.workflow.index import Index
+from worlds import FLOW, edit, event, index_of, new, prompt, run, shell, start
 
 INDEX = index_of()
 

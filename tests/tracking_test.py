@@ -1,8 +1,8 @@
 import pytest
-from worlds import edit, event, index_of, new, run, shell, start, tool
 
 from holdfast import moments
 from holdfast.events import Event
+from worlds import edit, event, index_of, new, run, shell, start, tool
 
 INDEX = index_of()
 

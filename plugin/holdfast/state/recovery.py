@@ -72,7 +72,7 @@ def load(store: "Store") -> "tuple[State, bool]":
         state = newest_copy(store.folder)
         if state is None:
             return document.new(now), False
-        why = "state.json was gone"
+        text = "The workflow state was restored from a backup: state.json was gone."
     else:
         sealed = document.decode(data)
         if sealed is not None:
@@ -88,20 +88,17 @@ def load(store: "Store") -> "tuple[State, bool]":
         if state is not None:
             return state, False
         aside = _put_state_aside(store.path, now)
-        why = f"state.json was damaged; the broken file is kept as {os.path.basename(aside)}"
+        text = "The workflow state was damaged and was recovered from a backup; "
         state = newest_copy(store.folder)
-        revision = _revision_in(data)
         if state is None:
+            text = "The workflow state was damaged, and no backup was valid to recover it from, so it begins anew; "
             state = document.new(now)
-            why += "; no copy was valid, so the state begins anew"
-        state["revision"] = max(state["revision"], revision)
+        text += f"the broken file is kept as {os.path.basename(aside)}."
+        state["revision"] = max(state["revision"], _revision_in(data))
     state["revision"] += 1
     state["stats"]["recoveries"] += 1
-    text = f"The workflow state was recovered from a backup: {why}."
-    if state["phase"] is None:
-        text = f"The workflow state was not recovered: {why}."
     document.notice(state, now, text)
-    audit.append(store.trail, {"time": now, "decision": "recovered", "revision": state["revision"], "error": why})
+    audit.append(store.trail, {"time": now, "decision": "recovered", "revision": state["revision"], "error": text})
     return state, True
 
 
