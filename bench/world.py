@@ -1,0 +1,108 @@
+"""A project to measure in: a workflow with many skills, a state at its bounds, payloads that are new at each call."""
+
+import itertools
+import json
+import os
+import time
+from typing import Any
+
+from holdfast import moments
+from holdfast.events import Event, Tool
+from holdfast.lean import write
+from holdfast.state import document
+from holdfast.workflow import index as compiled
+
+HOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hooks")
+ENTRY = {"start": "session_resume", "prompt": "prompt_activation", "tool": "post_tool_use", "read": "post_tool_use"}
+NUMBERS = itertools.count(time.time_ns() // 1000)
+
+
+def workflow(skills: int) -> str:
+    """The text of a workflow.yaml with that many skills, each with keywords and a pattern."""
+    lines = [
+        "version: 1",
+        "name: bench",
+        "phases:",
+        "  - {id: spec, title: Write the spec, next: SPEC_WRITTEN}",
+        "  - {id: build, title: Build it, next: [CODE_WRITTEN, TESTS_PASSED]}",
+        "  - {id: ship, title: Ship it, next: SHIPPED}",
+        "signals:",
+        '  SPEC_WRITTEN: {tool: edit, path: "docs/spec/**/*.md"}',
+        '  CODE_WRITTEN: {tool: edit, path: "src/**/*.py"}',
+        '  TESTS_PASSED: {tool: shell, command: "(^|&& )(python -m )?pytest", outcome: ok}',
+        '  SHIPPED: {tool: shell, command: "git push|deploy", outcome: ok, after: TESTS_PASSED}',
+        "skills:",
+    ]
+    lines += [
+        f"  skill-{number}: {{priority: high, keywords: [topic{number}, 'area {number}'],"
+        f" patterns: ['(make|write).{{0,30}}thing{number}']}}"
+        for number in range(skills)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def full_state(index: compiled.Index) -> dict[str, Any]:
+    """A state at its bounds, with a session `bench` that works in it."""
+    state = document.new(1_700_000_000.0)
+    for number in range(400):
+        session = "bench" if number % 20 == 0 else f"0000-1111-2222-3333-{number % 25}"
+        event = Event("claude", "tool_done", "PostToolUse", session)
+        event.at, event.key = 1_700_000_000.0 + number, str(number)
+        event.tool = Tool("Write", "edit")
+        event.tool.paths = [f"lib/folder/file-{number}.py"]
+        moments.apply(state, event, index)
+        event = Event("claude", "tool_done", "PostToolUse", session)
+        event.at, event.key = 1_700_000_000.5 + number, f"{number}-todo"
+        event.tool = Tool("TaskCreate", "plan")
+        event.tool.todos = [{"title": f"Task number {number}, of a usual length", "status": "pending"}]
+        moments.apply(state, event, index)
+        document.bound(state)
+    return state
+
+
+def build(place: str, skills: int, full: bool) -> str:
+    """Make a project in the folder `place`; its path."""
+    project = os.path.join(place, f"project-{skills}-{'full' if full else 'new'}")
+    folder = os.path.join(project, ".holdfast")
+    os.makedirs(folder, mode=0o700)
+    with open(os.path.join(folder, compiled.SOURCE), "w", encoding="utf-8") as file:
+        file.write(workflow(skills))
+    index = compiled.refresh(folder)
+    if full:
+        fd = os.open(os.path.join(folder, "state.json"), os.O_WRONLY | os.O_CREAT, 0o600)
+        write(fd, document.encode(full_state(index)))
+        os.close(fd)
+    return project
+
+
+def payload(kind: str, project: str) -> bytes:
+    """A payload of Claude Code that was never seen before."""
+    number = next(NUMBERS)
+    always = {"session_id": "bench", "cwd": project, "transcript_path": "/home/x/.claude/projects/p/bench.jsonl"}
+    call = {
+        **always,
+        "hook_event_name": "PostToolUse",
+        "tool_use_id": f"t-{number}",
+        "prompt_id": "p",
+        "tool_response": {},
+    }
+    file = f"{project}/src/module_{number % 50}.py"
+    bodies = {
+        "start": {**always, "hook_event_name": "SessionStart", "source": ("resume", "compact")[number % 2]},
+        "prompt": {
+            **always,
+            "hook_event_name": "UserPromptSubmit",
+            "prompt_id": str(number),
+            "prompt": f"please look at why the order page is slow since yesterday, request {number}",
+        },
+        "fires": {
+            **always,
+            "hook_event_name": "UserPromptSubmit",
+            "session_id": f"bench-{number}",
+            "prompt_id": str(number),
+            "prompt": f"please write a new thing7 for the order page, request {number}",
+        },
+        "tool": {**call, "tool_name": "Write", "tool_input": {"file_path": file, "content": "x = 1\n" * 50}},
+        "read": {**call, "tool_name": "Read", "tool_input": {"file_path": file}},
+    }
+    return json.dumps(bodies[kind]).encode()
