@@ -83,9 +83,8 @@ def main() -> int:
             where = bare if "without" in name else project
             figures = measure(kind, entry, where, asked.runs)
             found["cases"][name] = figures
-            print(
-                f"  {name:28} {figures['ratio']:.2f} x   ({figures['hook_ms']:.1f} ms over {figures['floor_ms']:.1f} ms)"
-            )
+            both = f"{figures['hook_ms']:.1f} ms over {figures['floor_ms']:.1f} ms"
+            print(f"  {name:28} {figures['ratio']:.2f} x   ({both})")
         trail = os.path.join(project, ".holdfast", "audit.jsonl")
         with open(trail, encoding="utf-8") as file:
             decisions = [json.loads(text).get("decision") for text in file]

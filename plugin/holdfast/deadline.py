@@ -1,7 +1,8 @@
 """The hook's own deadline: one interval timer, which costs no import, rings for the whole and for a part of it.
 
-A host waits for its hooks, some for up to 60 s. Waiting in the kernel for a lock and a regex that backtracks for ever can
-both be ended by a signal's handler that raises. Windows has no interval timers: there only the lock's budget holds.
+A host waits for its hooks, some for up to 60 s. Waiting in the kernel for a lock and a regex that backtracks for ever
+can both be ended by a signal's handler that raises. Windows has no interval timers: there only the lock's budget
+holds.
 """
 
 from time import monotonic
@@ -9,7 +10,7 @@ from time import monotonic
 try:
     import _signal
 except ImportError:  # pragma: no cover  another interpreter
-    _signal = None  # type: ignore[assignment]
+    _signal = None
 
 _POSSIBLE = hasattr(_signal, "setitimer")
 _end = 0.0  # monotonic time in seconds; 0 = no deadline, and so no timers: a library must not touch its host's signals

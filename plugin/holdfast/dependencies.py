@@ -1,4 +1,7 @@
-"""Brings in site-packages where a hook needs them: hooks start with `-I -S`, without. Costs 27 ms, so only on cold paths."""
+"""Brings in site-packages where a hook needs them: hooks start with `-I -S`, without.
+
+Costs 27 ms, so only on cold paths.
+"""
 
 import sys
 

@@ -76,7 +76,9 @@ def from_os(error: OSError, where: str) -> HoldfastError:
     if error.errno == errno.EROFS:
         return PermissionDenied(f"{place}: the file system is read-only")
     if error.errno == errno.EXDEV:
-        return HoldfastError(f"{place}: another file system lies between it and its folder: a state cannot be a mount of its own")
+        return HoldfastError(
+            f"{place}: another file system lies between it and its folder: a state cannot be a mount of its own"
+        )
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         return ResourcesExhausted(f"{place}: {error.strerror}: close something and try again")
     return HoldfastError(f"{place}: {error.strerror or error}")

@@ -19,8 +19,9 @@ class Tool:
     """A finished tool call.
 
     kind: one of KINDS. name: as the host calls it. paths: relative to the project's root with forward slashes, absolute
-    where they lie outside. todos: [{"title", "status", and "ref" where the host numbers them}]. whole_list: whether `todos`
-    is all that there is to do, or one change. outcome: one of OUTCOMES. exit_code: of a shell command, where it is known.
+    where they lie outside. todos: [{"title", "status", and "ref" where the host numbers them}]. whole_list: whether
+    `todos` is all that there is to do, or one change. outcome: one of OUTCOMES. exit_code: of a shell command, where
+    it is known.
     """
 
     __slots__ = ("command", "exit_code", "kind", "name", "outcome", "paths", "skill", "todos", "whole_list")
@@ -41,10 +42,10 @@ class Event:
     """One payload of a host.
 
     key: what tells this event from the others of its session and moment ("" where only the order tells: a start, a
-    compaction, an end). name: the host's own name of the event. source: why a session started or ended, or what brought a
-    compaction. at: Unix time in seconds. transcript: a file's path, or "". subagent: its id, or "". unheard: what is said
-    now does not reach the model, so say it at the next prompt. matches: what the index found in it ({"signals": [...]} or
-    {"skills": [...]}), filled in before the state is locked.
+    compaction, an end). name: the host's own name of the event. source: why a session started or ended, or what
+    brought a compaction. at: Unix time in seconds. transcript: a file's path, or "". subagent: its id, or "".
+    unheard: what is said now does not reach the model, so say it at the next prompt. matches: what the index found in
+    it ({"signals": [...]} or {"skills": [...]}), filled in before the state is locked.
     """
 
     __slots__ = (
@@ -154,10 +155,10 @@ def relative(path: str, cwd: str, root: str) -> str:
             parts.append(part)
     path = "/".join(parts)
     inside = root.rstrip("/") + "/"
-    return path[len(inside) :] if path.startswith(inside) else path
+    return path.removeprefix(inside)
 
 
-def in_background(command: str) -> bool:
+def in_background(command: str) -> bool:  # noqa: C901, PLR0912  a scanner: one branch a character class
     """Whether a shell would answer for `command` before it has ended: a job sent off by a single `&`.
 
     Its exit code says nothing of how it ends. Quotes, `&&`, redirections (`2>&1`, `&>`), comments and the bodies of

@@ -1,10 +1,13 @@
-"""Takes secrets out of commands before they are kept or shown. Cold: it needs `re`, and only failing commands come here."""
+"""Takes secrets out of commands before they are kept or shown.
+
+Cold: it needs `re`, and only failing commands come here.
+"""
 
 import re
 
 SHOWN = "***"
 
-_NAMES = r"""[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|auth)[\w-]*"""
+_NAMES = r"[\w-]*(?:passw(?:or)?d|passphrase|secret|token|credentials?|auth|(?:api|access|private)[_-]?key)[\w-]*"
 _VALUE = r"""("[^"]*"|'[^']*'|[^\s"'&;|]+)"""
 
 # An assignment, or an option whose name says that its value is a secret.
@@ -16,9 +19,9 @@ _USER = re.compile(r"(?i)((?:^|\s)(?:-u|--user)[\s=]+[^\s:]+:)([^\s]+)")
 _URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s/:@]*:)([^\s/@]+)(?=@)")
 _SHAPES = re.compile(
     r"""(?x)
-    \b (?: sk-[A-Za-z0-9_-]{12,} | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_\w{20,} | glpat-[\w-]{16,} | xox[abposr]-[\w-]{10,}
-      | AKIA[A-Z0-9]{12,} | AIza[\w-]{30,} | npm_[A-Za-z0-9]{30,} | pypi-[\w-]{30,}
-      | eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]* )
+    \b (?: sk-[A-Za-z0-9_-]{12,} | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_\w{20,} | glpat-[\w-]{16,} |
+    xox[abposr]-[\w-]{10,} | AKIA[A-Z0-9]{12,} | AIza[\w-]{30,} | npm_[A-Za-z0-9]{30,} | pypi-[\w-]{30,} |
+    eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]* )
     """
 )
 

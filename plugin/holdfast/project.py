@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import HoldfastError, LockTimeout, ValidationFailed, from_os
 from holdfast.hook import FOLDER, locate, open_store
@@ -84,7 +84,7 @@ class Project:
             outcome = backoff.retry(lambda: self.store.update(guarded, budget, keep))
         except Busy:
             raise LockTimeout(
-                f"{self.store.lock}: another process held the lock for {budget:g} s: try again, or see who with `holdfast status`"
+                f"{self.store.lock}: another process held the lock for {budget:g} s: try again when it has ended"
             ) from None
         except OSError as error:
             raise from_os(error, self.store.path) from error

@@ -1,4 +1,7 @@
-"""Paths that reach the project through a symbolic link, as `/tmp` does on macOS. Cold: few tools are given such paths."""
+"""Paths that reach the project through a symbolic link, as `/tmp` does on macOS.
+
+Cold: few tools are given such paths.
+"""
 
 import os
 

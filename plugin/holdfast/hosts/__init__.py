@@ -21,6 +21,9 @@ NAMES = ("claude", "gemini", "codex")
 GEMINI_EVENTS = ("BeforeAgent", "AfterAgent", "BeforeTool", "AfterTool", "PreCompress", "BeforeModel", "AfterModel")
 
 
+DIGITS = 12  # an exit code has at most ten and a sign
+
+
 def module(name: str) -> "ModuleType":
     """The host's module."""
     if name == "claude":
@@ -38,7 +41,7 @@ def module(name: str) -> "ModuleType":
     raise ValueError(f"no host is called {name!r}")
 
 
-def tell(payload: "dict[str, Any]", registered: str) -> str:
+def tell(payload: "dict[str, Any]", registered: str) -> str:  # noqa: PLR0911  one a rule
     """Which host wrote `payload`: told by its shape, then by the registered argument, last by the environment.
 
     The environment comes last because it is inherited: a Codex that was started from a shell of Claude Code sees
@@ -104,7 +107,7 @@ def mapping(holder: "dict[str, Any]", key: str) -> "dict[str, Any]":
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ValueError(f"{key} is {type(value).__name__}, not an object")
+        raise ValueError(f"{key} is {type(value).__name__}, not an object")  # noqa: TRY004  one error for bad payloads
     return value
 
 
@@ -126,4 +129,6 @@ def fingerprint(*parts: "Any") -> str:
 def exit_code(line: str) -> "int | None":
     """The number after the colon or the words of `Exit code 3`, `Exit Code: 1`."""
     number = line[len("Exit code") :].lstrip(": ").split("\n", 1)[0].strip()
-    return int(number) if number[:1] in "-0123456789" and number.lstrip("-").isdigit() and len(number) < 12 else None
+    return (
+        int(number) if number[:1] in "-0123456789" and number.lstrip("-").isdigit() and len(number) < DIGITS else None
+    )

@@ -106,9 +106,7 @@ def _shell_outcome(arguments: "dict[str, Any]", response: "dict[str, Any]") -> s
     return "unknown" if response.get("returnCodeInterpretation") else "ok"
 
 
-def _todos(
-    name: str, arguments: "dict[str, Any]", response: "dict[str, Any]"
-) -> "tuple[list[dict[str, str]], bool]":
+def _todos(name: str, arguments: "dict[str, Any]", response: "dict[str, Any]") -> "tuple[list[dict[str, str]], bool]":
     if name == "TodoWrite":
         items = listed(arguments.get("todos"))
         return [{"title": text(item, "content", ""), "status": text(item, "status", "")} for item in items], True

@@ -88,9 +88,7 @@ def patched(patch: str) -> "list[str]":
     """The paths that a patch names, relative to the session's folder or absolute."""
     found = []
     for line in patch.split("\n"):
-        for mark in PATCHED:
-            if line.startswith(mark):
-                found.append(line[len(mark) :].strip())
+        found += [line[len(mark) :].strip() for mark in PATCHED if line.startswith(mark)]
     return found
 
 

@@ -1,4 +1,7 @@
-"""Payloads as the hosts send them, made up: for the trial run of an install and for dry runs without a payload. Cold."""
+"""Payloads as the hosts send them, made up: for the trial run of an install and for dry runs without a payload.
+
+Cold: no hook's common path comes here.
+"""
 
 import os
 from typing import Any

@@ -1,4 +1,7 @@
-"""Compiles workflow.yaml to the index. Cold: pyyaml and pydantic are imported here, once after each change of the workflow."""
+"""Compiles workflow.yaml to the index.
+
+Cold: pyyaml and pydantic are imported here, once after each change of the workflow.
+"""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -135,7 +138,10 @@ def render(workflow: "dict[str, Any]", parts: "dict[str, dict[str, Any]]", sourc
     places = {}
     for name in SECTIONS:
         opening = b'"' + name.encode("ascii") + b'":'
-        entries = [dumps(key).encode("ascii") + b":" + dumps(value).encode("ascii") for key, value in parts.get(name, {}).items()]
+        entries = [
+            dumps(key).encode("ascii") + b":" + dumps(value).encode("ascii")
+            for key, value in parts.get(name, {}).items()
+        ]
         body = b"{" + b"".join(b"\n" + entry + b"," for entry in entries)[: -1 if entries else None] + b"\n}"
         places[name] = [offset + len(opening), offset + len(opening) + len(body)]
         lines.append(opening + body)
@@ -151,7 +157,9 @@ def _signals(workflow: "Workflow") -> "dict[str, list[dict[str, Any]]]":
 
     kinds: dict[str, list[dict[str, Any]]] = {}
     for name, signal in workflow.signals.items():
-        asks = signal.tool or (["shell"] if signal.command else list(KINDS) if signal.path or signal.outcome else [])
+        asks: list[str] | list[Any] = signal.tool or (
+            ["shell"] if signal.command else [*KINDS] if signal.path or signal.outcome else []
+        )
         rule = {
             "name": name,
             "paths": [compile_glob(glob) for glob in signal.path],

@@ -46,7 +46,7 @@ def _error(message: str) -> PydanticCustomError:
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return value if value is None or isinstance(value, (list, Mapping)) else [value]
 
 
 def _name(value: str) -> str:
@@ -73,9 +73,11 @@ def _glob(value: str) -> str:
     if ".." in re.split(r"[/\\]", value):
         raise _error("must stay inside the project (remove the ..)")
     try:
-        compile_glob(value)
+        with python_warnings.catch_warnings():
+            python_warnings.simplefilter("ignore")
+            compile_glob(value)
     except re.error as error:
-        raise _error(f"is no valid glob: {error.msg}") from None
+        raise _error(f"is no valid glob: {error.msg} (correct it)") from None
     return value
 
 
@@ -113,7 +115,7 @@ Glob = Annotated[Filled, AfterValidator(_glob)]
 Regex = Annotated[Filled, AfterValidator(_regex)]
 SkillRegex = Annotated[Filled, AfterValidator(_skill_regex)]
 Several = Annotated[list[Item], BeforeValidator(_as_list), Field(max_length=500)]
-"""A list, for which a single text may stand."""
+"""A list, for which a single entry may stand."""
 
 
 class _Part(BaseModel):
@@ -190,7 +192,7 @@ class Workflow(_Part):
     """A whole workflow.yaml."""
 
     version: Annotated[int, BeforeValidator(_version)]
-    name: Annotated[Filled, Field(max_length=200)]
+    name: Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
     phases: list[Phase] = Field(min_length=1, max_length=200)
     signals: dict[Name, Annotated[Signal, BeforeValidator(_empty)]] = Field({}, max_length=2000)
     skills: dict[SkillName, Annotated[Skill, BeforeValidator(_empty)]] = Field({}, max_length=5000)

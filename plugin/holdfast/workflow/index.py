@@ -1,7 +1,8 @@
-"""The index: the workflow, validated and compiled to one JSON file of which a hook reads no more than its event can match.
+"""The index: the workflow, validated and compiled to one JSON file that a hook can read in parts.
 
-`index.json` is one JSON object, laid out so that parts of it can be found as bytes: a line with the header, a line with the
-workflow, then sections with one entry a line. The header gives each section's place. `compiler.py` writes it.
+`index.json` is one JSON object, laid out so that parts of it can be found as bytes: a line with the header, a line
+with the workflow, then sections with one entry a line. The header gives each section's place. `compiler.py` writes
+it.
 """
 
 from holdfast.lean import dumps, join, loads, os, read
@@ -172,7 +173,9 @@ def occurs(keyword: str, spaced: str) -> bool:
 
 def joins(left: str, right: str) -> bool:
     """Whether two neighbours belong to one word. Scripts without spaces between words have no case, and never join."""
-    return all((c.isalnum() and (c.isascii() or c.isdigit() or c.lower() != c.upper())) or c == "_" for c in (left, right))
+    return all(
+        (c.isalnum() and (c.isascii() or c.isdigit() or c.lower() != c.upper())) or c == "_" for c in (left, right)
+    )
 
 
 def fingerprint(folder: str) -> "list[int]":
@@ -185,8 +188,10 @@ def fingerprint(folder: str) -> "list[int]":
 
 
 def load(folder: str) -> "Index | None":
-    """The index of a project, if it is there and up to date. It is up to date, too, where its sources are broken and were so
-    when it was last looked at: then it is the last good one, and `header["error"]` says what is wrong.
+    """The index of a project, if it is there and up to date.
+
+    It is up to date, too, where its sources are broken and were so when they were last looked at: then it is the last
+    good one, and `header["error"]` says what is wrong.
 
     Args:
         folder: the project's `.holdfast`.

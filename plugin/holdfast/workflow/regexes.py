@@ -1,11 +1,18 @@
-"""Compiles regexes and globs to what `patterns.search` runs, and finds the literals that a match cannot do without. Cold."""
+"""Compiles regexes and globs to what `patterns.search` runs, and finds the literals that a match cannot do without.
+
+Cold.
+"""
 
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-if sys.version_info >= (3, 11):
-    from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
+if TYPE_CHECKING:
+    _compiler: Any
+    _constants: Any
+    _parser: Any
+elif sys.version_info >= (3, 11):
+    from re import _compiler, _constants, _parser
 else:
     import sre_compile as _compiler
     import sre_constants as _constants
@@ -93,9 +100,9 @@ def _repeats() -> tuple[Any, ...]:
 def compile_glob(glob: str) -> "Pattern":
     """Compile a glob over paths relative to the project's root, as gitignore reads them.
 
-    `**` stands for any folders or none, `*` and `?` do not cross a slash, `[…]` is a set, `{a,b}` are alternatives (which
-    gitignore lacks and other tools have). Without a slash but at its end, it matches at any depth; with a slash at its
-    end, all that is in the folder.
+    `**` stands for any folders or none, `*` and `?` do not cross a slash, `[…]` is a set, `{a,b}` are alternatives
+    (which gitignore lacks and other tools have). Without a slash but at its end, it matches at any depth; with a
+    slash at its end, all that is in the folder.
 
     Raises:
         re.error: a set is not closed.
@@ -103,7 +110,7 @@ def compile_glob(glob: str) -> "Pattern":
     return compile_regex(glob_source(glob), fold=False)
 
 
-def glob_source(glob: str) -> str:
+def glob_source(glob: str) -> str:  # noqa: C901, PLR0912  one branch a character
     """The regex, for `search`, of a glob."""
     anchored = "/" in glob[:-1]
     if glob.endswith("/"):
