@@ -65,12 +65,23 @@ def _wait_in_kernel(fd: int, seconds: float) -> bool:
     return True
 
 
-def acquire(path: str, budget: float) -> "tuple[int, float]":
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def acquire(path: str, budget: float, guarded: str) -> "tuple[int, float]":
     """Take the lock at `path`: at once, else by waiting in the kernel, else by tenacity's backoff.
+
+    Where the lock went from hand to hand all the while, there is no point in waiting on: importing tenacity would take
+    more of the processor than the update, from those whose turn it is.
 
     Args:
         path: the lock file; made with mode 0600 where it is missing.
         budget: seconds that all of it may take; 0 = one try.
+        guarded: the file that the holders replace.
 
     Returns:
         A file descriptor that holds the lock until `release`, and the seconds waited.
@@ -85,10 +96,14 @@ def acquire(path: str, budget: float) -> "tuple[int, float]":
         if _try(fd):
             return fd, 0.0
         start = monotonic()
-        if budget > 0 and fcntl is not None and deadline.running() and _wait_in_kernel(fd, min(KERNEL_WAIT, budget)):
-            return fd, monotonic() - start
+        moving = False
+        if budget > 0 and fcntl is not None and deadline.running():
+            before = _changed(guarded)
+            if _wait_in_kernel(fd, min(KERNEL_WAIT, budget)):
+                return fd, monotonic() - start
+            moving = _changed(guarded) != before
         rest = budget - (monotonic() - start)
-        if rest > 0:
+        if rest > 0 and not moving:
             from holdfast.state import backoff
 
             if backoff.until(lambda: _try(fd), rest):

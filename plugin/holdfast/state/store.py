@@ -78,7 +78,7 @@ class Store:
             StateCorrupt: a newer release wrote the state.
             OSError: the state cannot be read or written; it is what it was.
         """
-        fd, waited = guard.acquire(self.lock, budget)
+        fd, waited = guard.acquire(self.lock, budget, self.path)
         try:
             outcome = self._locked(change, keep)
         finally:
@@ -97,7 +97,7 @@ class Store:
             if not spool.waiting(self.folder):
                 return
             try:
-                fd, _waited = guard.acquire(self.lock, 0)
+                fd, _waited = guard.acquire(self.lock, 0, self.path)
             except guard.Busy:
                 return
             try:
@@ -130,27 +130,44 @@ class Store:
         return outcome
 
     def _fold(self, state: "State", files: "list[str]") -> "State":
-        """Apply the records in `files`. One that cannot be applied is put aside, not tried again for ever."""
+        """Apply the records in `files`; who cannot be read stays, and is taken out of the list.
+
+        One that cannot be applied is put aside, not tried again for ever, and the others are applied without it.
+        """
         from holdfast.state import recovery
 
-        lost = 0
+        before = document.encode(state)
+        records: list[tuple[str, dict[str, Any] | None]] = []
+        broken: list[tuple[str, Exception]] = []
         for path in list(files):
-            kept = document.encode(state)
             try:
-                record = spool.load(path)
-                if record is None:
-                    lost += 1
-                else:
-                    self.fold(state, record)
+                records.append((path, spool.load(path)))
             except OSError:
                 files.remove(path)
-            except Exception as error:  # noqa: BLE001  whatever a record makes the fold do
-                state = document.decode(kept) or state
-                recovery.put_aside(self, state, path, error)
-                files.remove(path)
+            except ValueError as error:
+                broken.append((path, error))
+        while failed := self._fold_all(state, records):
+            broken.append(failed)
+            records = [pair for pair in records if pair[0] != failed[0]]
+            state = document.decode(before) or state
+        lost = sum(record is None for _path, record in records)
         if lost:
             recovery.tell_of_loss(state, lost)
+        for path, error in broken:
+            recovery.put_aside(self, state, path, error)
+            files.remove(path)
         return state
+
+    def _fold_all(
+        self, state: "State", records: "list[tuple[str, dict[str, Any] | None]]"
+    ) -> "tuple[str, Exception] | None":
+        for path, record in records:
+            if record is not None:
+                try:
+                    self.fold(state, record)
+                except Exception as error:  # noqa: BLE001  whatever a record makes the fold do
+                    return path, error
+        return None
 
     def _back_up(self, data: bytes, revision: int, at: float) -> None:
         try:
@@ -196,6 +213,16 @@ class Store:
             except Exception:  # noqa: BLE001  the writer that folds it puts it aside and says so
                 state = document.decode(kept) or state
         return state
+
+    def glance(self) -> "State":
+        """The state as it was last written; cheaper than `read`, and may lack what waits in the spool.
+
+        Raises:
+            StateCorrupt, OSError: as `read`.
+        """
+        from holdfast.state import recovery
+
+        return recovery.peek(self)
 
     def replace(self, data: bytes) -> None:
         """Put `data` in the state's place, durably.
