@@ -1,0 +1,162 @@
+"""What every hook promises its host, whatever the project is like."""
+
+import fcntl
+import os
+import sys
+
+import pytest
+
+from firing import HOSTS, audit_of, edit_call, fire, make_project, prompt, start, state_of
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks and modes")
+
+
+def test_a_project_without_holdfast_is_left_alone(tmp_path):
+    for host in HOSTS:
+        answer = fire(host, edit_call(host, tmp_path, "src/a.py"), tmp_path)
+        assert answer[:3] == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disabled_hooks_do_nothing(project):
+    before = sorted(os.listdir(project / ".holdfast"))
+    answer = fire("claude", start("claude", project), project, env={"HOLDFAST_DISABLE": "1"})
+    assert answer[:3] == (0, "", "")
+    assert sorted(os.listdir(project / ".holdfast")) == before
+
+
+def test_the_project_is_found_upwards_from_the_hosts_own_variable_or_the_working_directory(project):
+    deep = project / "a" / "b"
+    deep.mkdir(parents=True)
+    fire("claude", edit_call("claude", project, "src/a.py", cwd="/"), deep)
+    fire("codex", edit_call("codex", project, "src/a.py", cwd=str(deep)), deep)
+    assert state_of(project)["stats"]["tool_calls"] == 2
+
+
+def test_a_codex_in_a_shell_of_claude_code_works_in_its_own_project(tmp_path, project):
+    other = make_project(tmp_path / "other")
+    given = edit_call("codex", project, "src/a.py")
+    fire("codex", given, project, env={"CLAUDE_PROJECT_DIR": str(other), "CLAUDECODE": "1"})
+    assert state_of(project)["stats"]["tool_calls"] == 1
+    assert not (other / ".holdfast" / "state.json").exists()
+
+
+def test_stopped_does_nothing_and_paused_records_sessions(project):
+    from holdfast.project import Project
+
+    fire("claude", start("claude", project), project)
+    holdfast = Project(str(project / ".holdfast"))
+    holdfast.update(lambda state: state.update(mode="stopped"))
+    before = (project / ".holdfast" / "state.json").read_bytes()
+    assert fire("claude", prompt("claude", project, "refund"), project).text == ""
+    assert (project / ".holdfast" / "state.json").read_bytes() == before
+    holdfast.update(lambda state: state.update(mode="paused"))
+    fire("gemini", start("gemini", project), project)
+    fire("gemini", edit_call("gemini", project, "docs/spec/a.md"), project)
+    state = state_of(project)
+    assert state["current_session"]["host"] == "gemini"
+    assert (state["phase"], state["stats"]["tool_calls"]) == ("spec", 0)
+
+
+@posix
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_lock_that_somebody_holds_delays_no_more_than_the_budget_and_loses_nothing(host, project):
+    fire(host, start(host, project), project)
+    with open(project / ".holdfast" / "state.lock", "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        answer = fire(host, edit_call(host, project, "docs/spec/a.md"), project, env={"HOLDFAST_LOCK_TIMEOUT": "0.1"})
+        assert (answer.code, answer.stderr) == (0, "")
+        assert "phase spec is complete" in answer.text, "the agent is answered from the state as it is"
+        told = fire(host, prompt(host, project, "refund"), project).text
+        assert "payment-rules" in told
+        assert state_of(project)["phase"] == "build", "what is spooled is read at once"
+    spooled = [line for line in audit_of(project) if line["decision"] == "spooled"]
+    assert len(spooled) == 2
+    assert max(line["ms"] for line in spooled) < 2000
+    fire(host, edit_call(host, project, "src/b.py"), project)
+    state = state_of(project)
+    assert (state["stats"]["tool_calls"], state["stats"]["prompts"]) == (2, 1)
+    assert os.listdir(project / ".holdfast" / "spool") == []
+
+
+@posix
+def test_no_prompt_and_no_file_content_is_kept_anywhere(project):
+    with open(project / ".holdfast" / "state.lock", "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        env = {"HOLDFAST_LOCK_TIMEOUT": "0"}
+        fire("claude", prompt("claude", project, "refund the xylophone"), project, env=env)
+        fire("claude", edit_call("claude", project, "src/a.py", "the xylophone's content\n"), project, env=env)
+        kept = b"".join(path.read_bytes() for path in (project / ".holdfast").rglob("*") if path.is_file())
+        assert b"xylophone" not in kept
+    fire("claude", prompt("claude", project, "the xylophone again"), project)
+    kept = b"".join(path.read_bytes() for path in (project / ".holdfast").rglob("*") if path.is_file())
+    assert b"xylophone" not in kept
+
+
+def test_the_trail_tells_what_was_decided(project):
+    fire("claude", start("claude", project), project)
+    fire("claude", edit_call("claude", project, "docs/spec/a.md"), project)
+    lines = audit_of(project)
+    assert [line["moment"] for line in lines] == ["session_start", "tool_done"]
+    last = lines[-1]
+    assert (last["host"], last["session"], last["decision"], last["phase"]) == (
+        "claude",
+        "claude-session",
+        "applied",
+        "build",
+    )
+    assert {"time", "event", "revision", "wait_ms", "ms"} <= set(last)
+
+
+def test_a_broken_workflow_leaves_the_last_good_one_in_force_and_is_told(project):
+    path = project / ".holdfast" / "workflow.yaml"
+    good = path.read_text()
+    path.write_text(good + "\nnonsense: [")
+    told = fire("claude", start("claude", project), project).text
+    assert "workflow.yaml" in told
+    assert "phase is complete" not in told
+    assert "phase spec is complete" in fire("claude", edit_call("claude", project, "docs/spec/a.md"), project).text
+    path.write_text(good.replace("Build it", "Make it so"))
+    assert "Make it so" in fire("claude", start("claude", project, "resume"), project).text
+
+
+def test_a_workflow_that_changed_is_compiled_again_by_the_next_hook(project):
+    path = project / ".holdfast" / "workflow.yaml"
+    path.write_text(path.read_text().replace("keywords: [changelog]", "keywords: [xylophone]"))
+    assert "release-notes" in fire("claude", prompt("claude", project, "a xylophone"), project).text
+
+
+def test_an_index_of_another_interpreter_or_broken_is_made_again(project):
+    path = project / ".holdfast" / "index.json"
+    for spoilt in (b"", b"{", path.read_bytes().replace(b'"key":"', b'"key":"other-')):
+        path.write_bytes(spoilt)
+        assert "Write the spec" in fire("claude", start("claude", project), project).text
+
+
+def test_a_hook_that_fails_keeps_its_event_and_says_so_at_the_next_start(project):
+    """The state's folder is no folder for a while: the update cannot be made, the event goes to the spool."""
+    fire("claude", start("claude", project), project)
+    state = project / ".holdfast" / "state.json"
+    kept = state.read_bytes()
+    state.unlink()
+    state.mkdir()
+    answer = fire("claude", edit_call("claude", project, "src/a.py"), project)
+    assert answer[:3] == (0, "", "")
+    assert audit_of(project)[-1]["decision"] == "spooled"
+    assert "Error" in audit_of(project)[-1]["error"]
+    state.rmdir()
+    state.write_bytes(kept)
+    fire("claude", edit_call("claude", project, "src/b.py"), project)
+    assert state_of(project)["stats"]["tool_calls"] == 2
+
+
+def test_the_trail_is_rotated_and_three_older_ones_are_kept(project):
+    trail = project / ".holdfast" / "audit.jsonl"
+    for _ in range(5):
+        trail.write_bytes(b'{"decision": "old"}\n' * 260_000)
+        fire("claude", edit_call("claude", project, "src/a.py"), project)
+    assert sorted(path.name for path in trail.parent.glob("audit.jsonl*")) == [
+        "audit.jsonl.1",
+        "audit.jsonl.2",
+        "audit.jsonl.3",
+    ]
