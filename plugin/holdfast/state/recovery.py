@@ -163,6 +163,8 @@ def peek(store: "Store") -> "State":
 
 def tell_of_loss(state: "State", count: int) -> None:
     """Note for the user that events could not be kept."""
+    if not count:
+        return
     state["revision"] += 1
     what = "An event was" if count == 1 else f"{count} events were"
     document.notice(state, time.time(), f"{what} lost: there was no room on the disk to keep them.")

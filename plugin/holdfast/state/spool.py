@@ -39,8 +39,11 @@ def put(folder: str, record: "dict[str, Any]") -> None:
     try:
         fd = os.open(name + TEMPORARY, flags, 0o600)
     except FileNotFoundError:
-        os.mkdir(spool, 0o700)
-        sync(folder)
+        try:
+            os.mkdir(spool, 0o700)
+            sync(folder)
+        except FileExistsError:  # another hook was faster
+            pass
         fd = os.open(name + TEMPORARY, flags, 0o600)
     try:
         try:

@@ -134,8 +134,6 @@ class Store:
 
         One that cannot be applied is put aside, not tried again for ever, and the others are applied without it.
         """
-        from holdfast.state import recovery
-
         before = document.encode(state)
         records: list[tuple[str, dict[str, Any] | None]] = []
         broken: list[tuple[str, Exception]] = []
@@ -151,11 +149,13 @@ class Store:
             records = [pair for pair in records if pair[0] != failed[0]]
             state = document.decode(before) or state
         lost = sum(record is None for _path, record in records)
-        if lost:
+        if lost or broken:
+            from holdfast.state import recovery
+
             recovery.tell_of_loss(state, lost)
-        for path, error in broken:
-            recovery.put_aside(self, state, path, error)
-            files.remove(path)
+            for path, error in broken:
+                recovery.put_aside(self, state, path, error)
+                files.remove(path)
         return state
 
     def _fold_all(
@@ -201,9 +201,7 @@ class Store:
             StateCorrupt: it cannot be trusted, or a newer release wrote it.
             OSError: it cannot be read.
         """
-        from holdfast.state import recovery
-
-        state = recovery.peek(self)
+        state = self.glance()
         for path in spool.waiting(self.folder):
             kept = document.encode(state)
             try:
@@ -220,6 +218,12 @@ class Store:
         Raises:
             StateCorrupt, OSError: as `read`.
         """
+        try:
+            state = document.decode(read(self.path))
+            if state is not None and state["schema_version"] == document.SCHEMA_VERSION:
+                return state
+        except OSError:
+            pass
         from holdfast.state import recovery
 
         return recovery.peek(self)
