@@ -113,7 +113,7 @@ def compiled(folder: str, source: "list[int]") -> bytes:
     """
     from holdfast.workflow import loader
 
-    workflow, _problems = loader.read(join(folder, index.SOURCE))
+    workflow, _problems = loader.read(join(folder, index.SOURCE), f".holdfast/{index.SOURCE}")
     return compile_workflow(workflow, source)
 
 

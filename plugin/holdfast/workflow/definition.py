@@ -81,7 +81,7 @@ def _glob(value: str) -> str:
     return value
 
 
-def _regex(value: str, flags: int = 0) -> str:
+def _compiles(value: str, flags: int) -> str:
     if _CONTROL.search(value):  # "\b" between double quotes is a backspace in YAML
         raise _error("holds a control character (between double quotes YAML reads \\b and its like: use single quotes)")
     try:
@@ -96,8 +96,12 @@ def _regex(value: str, flags: int = 0) -> str:
     return value
 
 
+def _regex(value: str) -> str:
+    return _compiles(value, 0)
+
+
 def _skill_regex(value: str) -> str:
-    return _regex(value, re.IGNORECASE)
+    return _compiles(value, re.IGNORECASE)
 
 
 def _version(value: Any) -> Any:

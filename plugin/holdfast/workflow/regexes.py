@@ -5,6 +5,7 @@ Cold.
 
 import re
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ def compile_regex(source: str, *, fold: bool) -> "Pattern":
     Raises:
         re.error: it is no regex.
     """
-    compiled = re.compile(source, re.IGNORECASE if fold else 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `[[a]` may come to mean something else one day; a hook prints nothing
+        return _compile(source, re.IGNORECASE if fold else 0)
+
+
+def _compile(source: str, flags: int) -> "Pattern":
+    compiled = re.compile(source, flags)
     try:
         code = list(_compiler._code(_parser.parse(source, compiled.flags), compiled.flags))  # noqa: SLF001
     except (AttributeError, TypeError):  # a release that works otherwise: the hook imports re
@@ -100,12 +107,13 @@ def _repeats() -> tuple[Any, ...]:
 def compile_glob(glob: str) -> "Pattern":
     """Compile a glob over paths relative to the project's root, as gitignore reads them.
 
-    `**` stands for any folders or none, `*` and `?` do not cross a slash, `[…]` is a set, `{a,b}` are alternatives
-    (which gitignore lacks and other tools have). Without a slash but at its end, it matches at any depth; with a
-    slash at its end, all that is in the folder.
+    `**` between slashes stands for any folders or none, at the end for all that is below; elsewhere it is a `*`. `*`,
+    `?` and sets like `[a-z]` and `[!a]` do not match a slash. `{a,b}` are alternatives, which gitignore lacks and other
+    tools have. Without a slash but at its end, it matches at any depth; with a slash at its end, all that is in the
+    folder.
 
     Raises:
-        re.error: a set is not closed.
+        re.error: a set is not closed, or its range is empty.
     """
     return compile_regex(glob_source(glob), fold=False)
 
@@ -116,25 +124,26 @@ def glob_source(glob: str) -> str:  # noqa: C901, PLR0912  one branch a characte
     if glob.endswith("/"):
         glob += "**"
     glob = glob.removeprefix("/")
-    source, depth, index = "" if anchored or glob.startswith("**/") else "(?:.*/)?", 0, 0
+    source, depth, index = "" if anchored else "(?:.*/)?", 0, 0
     while index < len(glob):
         character = glob[index]
-        if glob.startswith("**/", index) and (index == 0 or glob[index - 1] == "/"):
-            source, index = source + "(?:.*/)?", index + 3
-            continue
-        if glob.startswith("**", index):
-            source, index = source + ".*", index + 2
-            continue
+        if glob.startswith("**", index) and (glob[index - 1 : index] in ("", "/") or (depth and glob[index - 1] in "{,")):
+            if glob.startswith("/", index + 2):
+                source, index = source + "(?:.*/)?", index + 3
+                continue
+            if index + 2 == len(glob) or (depth and glob[index + 2] in ",}"):
+                source, index = source + ".*", index + 2
+                continue
         if character == "*":
             source += "[^/]*"
         elif character == "?":
             source += "[^/]"
         elif character == "[":
-            end = glob.find("]", index + 2)
+            first = index + 2 if glob[index + 1 : index + 2] in ("!", "^") else index + 1
+            end = glob.find("]", first + 1)  # the first character may be a ] itself
             if end < 0:
                 raise re.error("a set is not closed by ]", glob, index)
-            content = glob[index + 1 : end].replace("\\", "\\\\")
-            source += "[" + ("^/" + content[1:] if content[0] in "!^" else content) + "]"
+            source += f"(?!/)[{'^' if first > index + 1 else ''}{_members(glob[first:end])}]"
             index = end
         elif character == "{" and "}" in glob[index:]:
             source, depth = source + "(?:", depth + 1
@@ -149,3 +158,16 @@ def glob_source(glob: str) -> str:  # noqa: C901, PLR0912  one branch a characte
             source += re.escape(character)
         index += 1
     return r"(?s)\A" + source + r"\Z"
+
+
+def _members(content: str) -> str:
+    """The inside of a regex's set, for that of a glob's: single characters and ranges."""
+    source, index = "", 0
+    while index < len(content):
+        if content[index + 1 : index + 2] == "-" and index + 2 < len(content):
+            source += f"{re.escape(content[index])}-{re.escape(content[index + 2])}"
+            index += 3
+        else:
+            source += re.escape(content[index])
+            index += 1
+    return source
