@@ -124,19 +124,18 @@ def clean(text: str, limit: int) -> str:
     text = text[: limit * 4]
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
-    while "<" in text:
-        kept, start, changed = "", 0, False
-        while (tag := text.find("<", start)) >= 0:
-            end = text.find(">", tag)
-            if end > 0 and (text[tag + 1].isalpha() or text[tag + 1] in "/!?"):
-                kept += text[start:tag]
-                start, changed = end + 1, True
-            else:
-                kept += text[start : tag + 1]
-                start = tag + 1
-        text = kept + text[start:]
-        if not changed:
-            break
+    start = 0
+    while (tag := text.find("<", start)) >= 0:
+        follows = text[tag + 1 : tag + 2]
+        end = text.find(">", tag)
+        if not follows.isalpha() and follows not in ("/", "!", "?"):
+            start = tag + 1
+        elif end < 0:  # what is put after this text must not close it
+            text = text[: tag + 1] + " " + text[tag + 1 :]
+            start = tag + 1
+        else:
+            text = text[:tag] + text[end + 1 :]
+            start = max(tag - 1, 0)  # what was apart may read as a tag now
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -153,64 +152,82 @@ def relative(path: str, cwd: str, root: str) -> str:
                 parts.pop()
         elif part != "." and (part or not parts):
             parts.append(part)
-    path = "/".join(parts)
-    inside = root.rstrip("/") + "/"
-    return path.removeprefix(inside)
+    path, root = "/".join(parts) or "/", root.rstrip("/") or "/"
+    return "." if path == root else path.removeprefix(root.rstrip("/") + "/")
 
 
-def in_background(command: str) -> bool:  # noqa: C901, PLR0912  a scanner: one branch a character class
+def in_background(command: str) -> bool:
     """Whether a shell would answer for `command` before it has ended: a job sent off by a single `&`.
 
-    Its exit code says nothing of how it ends. Quotes, `&&`, redirections (`2>&1`, `&>`), comments and the bodies of
-    here-documents do not count.
+    Its exit code says nothing of how it ends. Quotes, `&&`, redirections (`2>&1`, `&>`), comments, arithmetic and the
+    bodies of here-documents do not count.
     """
-    if "&" not in command:
-        return False
-    quote, word, ends = "", "", []
-    index = 0
-    while index < len(command):
+    index, last = 0, command.rfind("&")
+    fresh = True  # a word may begin here, so that # begins a comment
+    marks: list[str] = []  # of here-documents whose bodies begin with the next line
+    while index <= last:
         character = command[index]
-        if quote:
-            if character == "\\" and quote == '"':
-                index += 1
-            elif character == quote:
-                quote = ""
-        elif character in "'\"":
-            quote = character
-        elif character == "\\":
+        follows = command[index + 1 : index + 2]
+        if character == "#" and fresh:
+            index = _place(command, "\n", index)
+            continue
+        if character == "\n" and marks:
+            index = _after_bodies(command, marks, index)
+            marks = []
+            continue
+        fresh = character in " \t\n;|&()"
+        if character in "'\"":
+            index = _closing(command, index)
+        elif character == "\\" or (character == "&" and follows == "&"):
             index += 1
-        elif character == "#" and not word:
-            index = command.find("\n", index)
-            if index < 0:
-                return False
-            continue
-        elif character == "<" and command[index : index + 2] == "<<" and command[index + 2 : index + 3] != "<":
-            end = index + 2
-            while end < len(command) and command[end] in "- \t'\"\\":
-                end += 1
-            start = end
-            while end < len(command) and (command[end].isalnum() or command[end] == "_"):
-                end += 1
-            ends.append(command[start:end])
-            index = end + (command[end : end + 1] in ("'", '"'))
-            continue
-        elif character == "\n" and ends:
-            for mark in ends:
-                while (line := command.find("\n", index)) >= 0:
-                    index = line + 1
-                    stop = command.find("\n", index)
-                    if command[index : stop if stop >= 0 else None].strip("\t ") == mark:
-                        index = stop if stop >= 0 else len(command)
-                        break
-                else:
-                    return False  # a here-document without an end takes the rest
-            ends = []
-            continue
-        elif character == "&":
-            if command[index : index + 2] == "&&":
-                index += 1
-            elif command[index - 1 : index] not in ("<", ">", "|") and command[index + 1 : index + 2] != ">":
-                return True
-        word = "" if character in " \t\n;|&()" and not quote else word + character
+        elif command.startswith("<<<", index):
+            index += 2
+        elif command.startswith("$((", index):
+            index = _place(command, "))", index)
+        elif command.startswith("<<", index):
+            mark, index = _mark(command, index + 2)
+            marks.append(mark)
+        elif character == "&" and follows != ">" and command[index - 1 : index] not in ("<", ">", "|", ";"):
+            return True
         index += 1
     return False
+
+
+def _place(text: str, sought: str, start: int) -> int:
+    """Where `sought` stands from `start` on; the end of the text where it does not."""
+    found = text.find(sought, start)
+    return found if found >= 0 else len(text)
+
+
+def _closing(command: str, start: int) -> int:
+    """The place of the quote that closes the one at `start`."""
+    quote = command[start]
+    if quote == "'" and command[start - 1 : start] != "$":
+        return _place(command, quote, start + 1)
+    index = start + 1
+    while command[index : index + 1] not in ("", quote):
+        index += 2 if command[index] == "\\" else 1
+    return index
+
+
+def _mark(command: str, start: int) -> "tuple[str, int]":
+    """The word that ends a here-document's body, and the place of its last character."""
+    index = start
+    while command[index : index + 1] in ("-", " ", "\t"):
+        index += 1
+    begin = index
+    while command[index : index + 1] not in ("", " ", "\t", "\n", ";", "|", "&", "<", ">", "(", ")"):
+        index = _closing(command, index) + 1 if command[index] in "'\"" else index + 1
+    mark = command[begin:index]
+    return "".join(character for character in mark if character not in "'\"\\"), index - 1
+
+
+def _after_bodies(command: str, marks: "list[str]", start: int) -> int:
+    """The end of the line that ends the last of the here-documents whose bodies begin after the line end at `start`."""
+    for mark in marks:
+        while start < len(command):
+            line = start + 1
+            start = _place(command, "\n", line)
+            if command[line:start].strip("\t ") == mark:
+                break
+    return start

@@ -54,7 +54,7 @@ def _slow() -> "tuple[Callable[[str], Any], Callable[[Any], str]]":
         return json.loads(text, parse_constant=_Scanning.parse_constant)
 
     def dump(value: "Any") -> str:
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
     return load, dump
 
@@ -88,9 +88,9 @@ def _fast() -> "tuple[Callable[[str], Any], Callable[[Any], str]]":
 
 
 try:
-    _load, dumps = _fast()
+    _load, _dump = _fast()
 except (ImportError, TypeError, ValueError, AttributeError):  # another interpreter, or a release that changed _json
-    _load, dumps = _slow()
+    _load, _dump = _slow()
 
 
 def loads(data: "str | bytes") -> "Any":
@@ -101,6 +101,19 @@ def loads(data: "str | bytes") -> "Any":
     """
     try:
         return _load(data if isinstance(data, str) else str(data, "utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def dumps(value: "Any") -> str:
+    """The JSON of `value`, in ASCII and without spaces.
+
+    Raises:
+        ValueError: it holds no finite number, or is nested too deeply.
+        TypeError: JSON cannot hold it.
+    """
+    try:
+        return _dump(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -122,9 +135,9 @@ def getenv(name: str) -> str:
 
 
 def parent(path: str) -> str:
-    """The folder that holds `path`; a root is its own parent."""
+    """The folder that holds `path`; a root is its own parent, and a bare name has none: ""."""
     cut = max(path.rfind("/"), path.rfind("\\") if sys.platform == "win32" else -1)
-    return path[:cut] or path[: cut + 1]
+    return (path[:cut] or path[: cut + 1]) if cut >= 0 else ""
 
 
 def join(folder: str, name: str) -> str:

@@ -79,9 +79,12 @@ class Project:
             schema.validate(state, self.store.path)
             return result
 
+        return self._updating(guarded, keep)
+
+    def _updating(self, change: "Callable[[State], Result]", keep: str = "") -> Result:
         budget = self.budget()
         try:
-            outcome = backoff.retry(lambda: self.store.update(guarded, budget, keep))
+            outcome = backoff.retry(lambda: self.store.update(change, budget, keep))
         except Busy:
             raise LockTimeout(
                 f"{self.store.lock}: another process held the lock for {budget:g} s: try again when it has ended"
@@ -112,7 +115,7 @@ class Project:
         Raises:
             HoldfastError: as `read` and `update`.
         """
-        return self._reading(lambda: self.store.update(lambda state: state, self.budget()).result)
+        return self._updating(lambda state: state)
 
 
 def now() -> float:

@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 
 NAMES = ("claude", "gemini", "codex")
 
-GEMINI_EVENTS = ("BeforeAgent", "AfterAgent", "BeforeTool", "AfterTool", "PreCompress", "BeforeModel", "AfterModel")
-
+GEMINI_EVENTS = (
+    "BeforeAgent",
+    "AfterAgent",
+    "BeforeTool",
+    "AfterTool",
+    "PreCompress",
+    "BeforeModel",
+    "AfterModel",
+    "BeforeToolSelection",
+)
 
 DIGITS = 12  # an exit code has at most ten and a sign
 
@@ -53,10 +61,12 @@ def tell(payload: "dict[str, Any]", registered: str) -> str:  # noqa: PLR0911  o
     transcript = transcript.replace("\\", "/") if isinstance(transcript, str) else ""
     if name in GEMINI_EVENTS:
         return "gemini"
+    if "prompt_id" in payload or name == "PostToolUseFailure" or "/.claude/projects/" in transcript:
+        return "claude"  # before the next: Claude Code's MessageDisplay has a turn_id too
     if "turn_id" in payload or transcript.rpartition("/")[2].startswith("rollout-"):
         return "codex"
-    if "prompt_id" in payload or name == "PostToolUseFailure" or "/.claude/projects/" in transcript:
-        return "claude"
+    if payload.get("transcript_path", "") is None:  # codex --ephemeral
+        return "codex"
     if "timestamp" in payload and name in ("SessionStart", "SessionEnd", "Notification"):
         return "gemini"
     if registered in NAMES:
@@ -76,7 +86,7 @@ def begin(host: str, moments: "dict[str, str]", payload: "dict[str, Any]") -> "E
     if name not in moments:
         return None
     session = text(payload, "session_id")
-    event = Event(host, moments[name], name, clean(session, ID_LIMIT))
+    event = Event(host, moments[name], name, clean(session, ID_LIMIT) or digest(session))
     event.cwd = text(payload, "cwd", "")
     event.transcript = text(payload, "transcript_path", "")
     event.subagent = clean(text(payload, "agent_id", ""), ID_LIMIT)
@@ -129,6 +139,5 @@ def fingerprint(*parts: "Any") -> str:
 def exit_code(line: str) -> "int | None":
     """The number after the colon or the words of `Exit code 3`, `Exit Code: 1`."""
     number = line[len("Exit code") :].lstrip(": ").split("\n", 1)[0].strip()
-    return (
-        int(number) if number[:1] in "-0123456789" and number.lstrip("-").isdigit() and len(number) < DIGITS else None
-    )
+    digits = number.removeprefix("-")
+    return int(number) if digits.isascii() and digits.isdigit() and len(digits) < DIGITS else None

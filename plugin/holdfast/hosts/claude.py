@@ -1,6 +1,6 @@
 """Claude Code (facts recorded from 2.1.328)."""
 
-from holdfast.events import Tool
+from holdfast.events import Tool, in_background
 from holdfast.hosts import begin, exit_code, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ TOOLS = {
 }
 
 HEARD = ("SessionStart", "UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
-LONGEST = 9_900  # from 10,000 characters on the text goes to a file and the model sees 2 KB of it
+LONGEST = 9_900  # UTF-16 units: from 10,000 on the text goes to a file and the model sees 2 KB of it
 
 
 def parse(payload: "dict[str, Any]") -> "Event | None":
@@ -88,19 +88,23 @@ def _tool(payload: "dict[str, Any]", failed: bool) -> Tool:
         tool.exit_code = exit_code(error) if error.startswith("Exit code ") else None
         tool.outcome = "unknown" if payload.get("is_interrupt") is True else "failed"
     elif tool.kind == "shell":
-        tool.outcome = _shell_outcome(arguments, response)
+        tool.outcome = _shell_outcome(tool, arguments, response)
         tool.exit_code = 0 if tool.outcome == "ok" else None
     elif response.get("success") is False or response.get("isError") is True:
         tool.outcome = "failed"
+    elif arguments.get("run_in_background") is True:  # an agent may be sent there too
+        tool.outcome = "unknown"
     tool.todos, tool.whole_list = _todos(name, arguments, response)
     return tool
 
 
-def _shell_outcome(arguments: "dict[str, Any]", response: "dict[str, Any]") -> str:
+def _shell_outcome(tool: Tool, arguments: "dict[str, Any]", response: "dict[str, Any]") -> str:
     """A command that went to the background is reported at once: how it ends is never told."""
     if arguments.get("run_in_background") is True or response.get("interrupted") is True:
         return "unknown"
     if any(value for key, value in response.items() if key.startswith("background")):
+        return "unknown"
+    if tool.name == "Bash" and in_background(tool.command):
         return "unknown"
     # an exit code that the host explains away ("No matches found") is not zero
     return "unknown" if response.get("returnCodeInterpretation") else "ok"
@@ -125,5 +129,12 @@ def render(event: "Event", reply: "Reply") -> "dict[str, Any] | None":
     if reply.notice and event.moment == "session_start":
         answer["systemMessage"] = reply.notice
     if reply.text and event.name in HEARD:
-        answer["hookSpecificOutput"] = {"hookEventName": event.name, "additionalContext": reply.text[:LONGEST]}
+        answer["hookSpecificOutput"] = {"hookEventName": event.name, "additionalContext": _capped(reply.text)}
     return answer or None
+
+
+def _capped(text: str) -> str:
+    """As much of a text as the host shows; its limit counts what is beyond the basic plane twice."""
+    if text.isascii() or len(text) * 2 <= LONGEST:
+        return text[:LONGEST]
+    return text.encode("utf-16-le", "surrogatepass")[: LONGEST * 2].decode("utf-16-le", "ignore")

@@ -1,6 +1,6 @@
 """Codex CLI (facts recorded from 0.169.0)."""
 
-from holdfast.events import Tool
+from holdfast.events import Tool, in_background
 from holdfast.hosts import begin, exit_code, fingerprint, listed, mapping, paths, text
 from holdfast.lean import drain, loads, os
 
@@ -31,7 +31,7 @@ TOOLS = {
 }
 
 HEARD = ("SessionStart", "UserPromptSubmit", "PostToolUse")
-LONGEST = 8_000  # past about 2,500 tokens a text is cut to its head and tail
+LONGEST = 8_000  # bytes: past about 2,500 tokens, of four bytes each, a text is cut to its head and tail
 TAIL = 256 * 1024
 TOLD_APART = 24  # characters of output that must agree before a line without its id is taken for ours
 PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
@@ -72,6 +72,8 @@ def _tool(payload: "dict[str, Any]", transcript: str) -> Tool:
         tool.command = text(arguments, "command", "")
         call = text(payload, "tool_use_id", "")
         tool.exit_code = recorded_exit(transcript, call, response if isinstance(response, str) else "")
+        if tool.exit_code == 0 and in_background(tool.command):
+            tool.exit_code = None
         tool.outcome = "unknown" if tool.exit_code is None else "failed" if tool.exit_code else "ok"
     elif isinstance(response, dict) and response.get("isError") is True:
         tool.outcome = "failed"
@@ -101,34 +103,37 @@ def recorded_exit(transcript: str, call: str, output: str) -> "int | None":
     """
     if not transcript or not call:
         return None
-    try:
-        fd = os.open(transcript, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:  # O_NONBLOCK: to open a FIFO would wait for its writer
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        fd = os.open(transcript, flags)
         try:
             size = os.fstat(fd).st_size
             os.lseek(fd, max(0, size - TAIL), 0)  # 0: from the start
             data = drain(fd, TAIL)
         finally:
             os.close(fd)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null character in the path
         return None
-    name = f'"{call}"'.encode()
+    name = f'"{call}"'.encode("utf-8", "surrogatepass")
     position = len(data)
     while (position := data.rfind(name, 0, position)) >= 0:
         start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position)
         line = data[start : end if end >= 0 else len(data)]
+        position = start  # one look a line, however often an output names the call
         whole = start > 0 or size <= TAIL
-        if whole and b'"CommandExecution"' in line and (code := _exit_of(line, call)) is not None:
-            return code
+        if whole and b'"CommandExecution"' in line and (item := _item(line)).get("id") == call:
+            code = item.get("exit_code")
+            return code if isinstance(code, int) else None
     return _cut_line_exit(data.split(b"\n", 1)[0], output) if size > TAIL else None
 
 
-def _exit_of(line: bytes, call: str) -> "int | None":
+def _item(line: bytes) -> "dict[str, Any]":
+    """What a line of the transcript tells of, or an empty object."""
     try:
         item = loads(line)["payload"]["item"]
-        code = item["exit_code"]
-        return code if item["id"] == call and isinstance(code, int) else None
     except (ValueError, KeyError, TypeError):
-        return None
+        return {}
+    return item if isinstance(item, dict) else {}
 
 
 def _cut_line_exit(line: bytes, output: str) -> "int | None":
@@ -154,5 +159,10 @@ def render(event: "Event", reply: "Reply") -> "dict[str, Any] | None":
     if reply.notice and event.moment == "session_start":
         answer["systemMessage"] = reply.notice
     if reply.text and event.name in HEARD:
-        answer["hookSpecificOutput"] = {"hookEventName": event.name, "additionalContext": reply.text[:LONGEST]}
+        answer["hookSpecificOutput"] = {"hookEventName": event.name, "additionalContext": _capped(reply.text)}
     return answer or None
+
+
+def _capped(text: str) -> str:
+    """As much of a text as the host shows whole."""
+    return text.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")

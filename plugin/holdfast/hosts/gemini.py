@@ -1,6 +1,6 @@
 """Gemini CLI (facts recorded from 0.61.0)."""
 
-from holdfast.events import Tool
+from holdfast.events import Tool, in_background
 from holdfast.hosts import begin, exit_code, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
@@ -73,12 +73,15 @@ def parse(payload: "dict[str, Any]") -> "Event | None":
 
 def _own_words(prompt: str) -> str:
     """The prompt without what SessionStart injected: headless, the host puts that in front of it."""
-    while prompt.lstrip().startswith(INJECTED[0]):
-        end = prompt.find(INJECTED[1])
+    start = 0
+    while True:
+        begin = start
+        while prompt[begin : begin + 1].isspace():
+            begin += 1
+        end = prompt.find(INJECTED[1], begin) if prompt.startswith(INJECTED[0], begin) else -1
         if end < 0:
-            break
-        prompt = prompt[end + len(INJECTED[1]) :].lstrip("\n")
-    return prompt
+            return prompt[start:].lstrip("\n") if start else prompt
+        start = end + len(INJECTED[1])
 
 
 def _tool(payload: "dict[str, Any]") -> Tool:
@@ -86,14 +89,14 @@ def _tool(payload: "dict[str, Any]") -> Tool:
     tool = Tool(name, TOOLS.get(name) or ("mcp" if name.startswith("mcp_") else "other"))
     arguments = mapping(payload, "tool_input")
     response = mapping(payload, "tool_response")
-    tool.paths = paths(arguments, "file_path", "absolute_path", "path")
+    tool.paths = paths(arguments, "file_path", "absolute_path", "dir_path", "path")
     tool.command = text(arguments, "command", "") if tool.kind == "shell" else ""
     tool.skill = (text(arguments, "name", "") or text(arguments, "skill", "")) if tool.kind == "skill" else ""
     if response.get("error"):
         tool.outcome = "failed"
     elif tool.kind == "shell":
         tool.outcome, tool.exit_code = _shell_outcome(_shown(response))
-        if arguments.get("is_background") is True and tool.outcome == "ok":
+        if tool.outcome == "ok" and (arguments.get("is_background") is True or in_background(tool.command)):
             tool.outcome, tool.exit_code = "unknown", None
     if name == "write_todos":
         items = listed(arguments.get("todos"))
@@ -121,8 +124,9 @@ def _shell_outcome(shown: str) -> "tuple[str, int | None]":
     for line in reversed(body.split("\n")[1:]):
         if not line.startswith(TRAILER):
             break
-        if line.startswith("Exit Code:"):
-            return "failed", exit_code(line)
+        if line.startswith("Exit Code:"):  # the host tells of no other than a failure's; what else says so is output
+            code = exit_code(line)
+            return ("failed", code) if code else (outcome, 0 if outcome == "ok" else None)
         if line.startswith(("Error:", "Signal:")):
             outcome = "failed"
         elif line.startswith("Background PIDs:") and outcome == "ok":

@@ -153,8 +153,8 @@ class Store:
             from holdfast.state import recovery
 
             recovery.tell_of_loss(state, lost)
-            for path, error in broken:
-                recovery.put_aside(self, state, path, error)
+            for path, why in broken:
+                recovery.put_aside(self, state, path, why)
                 files.remove(path)
         return state
 

@@ -1,0 +1,98 @@
+"""How commands read and alter the project's state."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from holdfast.cli.output import note, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.project import Project
+    from holdfast.state.document import State
+
+
+class Done(NamedTuple):
+    """What a change did. what: for the audit trail, which holds no texts. line: for stdout. aside: for stderr."""
+
+    what: str
+    line: str
+    aside: str = ""
+
+
+class Unchanged(Exception):
+    """There is nothing to do; the message is for stdout."""
+
+
+def current(project: "Project") -> "State":
+    """The state, brought back from a copy first if it is damaged, of which the user is told.
+
+    Raises:
+        HoldfastError: it cannot be read, or a newer release wrote it.
+    """
+    from holdfast.errors import StateCorrupt
+    from holdfast.project import now
+
+    try:
+        return project.read()
+    except StateCorrupt:
+        began = now()
+        state = project.recovered()
+        _tell(state, began)
+        return state
+
+
+def shown(project: "Project") -> "State":
+    """The current state in a phase that the workflow has, as the next event will find it.
+
+    Raises:
+        HoldfastError: as `current`.
+    """
+    from holdfast import moments
+    from holdfast.project import now
+
+    state = current(project)
+    state["revision"] += 1  # as for an update: a phase begins before what its first update brings
+    moments.align(state, now(), project.index)
+    state["revision"] -= 1
+    return state
+
+
+def alter(project: "Project", change: "Callable[[State], Done]") -> None:
+    """Apply `change` to the state, tell what it did, and write it down in the audit trail.
+
+    Args:
+        project: whose state.
+        change: alters the state in place, which stands in a phase that the workflow has. What it raises leaves the
+            state as it was.
+
+    Raises:
+        HoldfastError: the change refused, or the state cannot be read or written.
+    """
+    from holdfast import moments
+    from holdfast.project import now
+    from holdfast.state import audit
+
+    began = now()
+
+    def aligned(state: "State") -> "tuple[Done, State]":
+        moments.align(state, began, project.index)
+        return change(state), state
+
+    try:
+        done, state = project.update(aligned)
+    except Unchanged as reason:
+        say(str(reason))
+        return
+    record = {"time": began, "host": "command", "decision": done.what, "revision": state["revision"]}
+    audit.append(project.store.trail, record)
+    _tell(state, began)
+    if done.aside:
+        note(f"holdfast: {done.aside}")
+    say(done.line)
+
+
+def _tell(state: "State", since: float) -> None:
+    """Tell what came to the user's notice during this command: a recovery, a phase that is gone."""
+    for notice in state["notices"]:
+        if notice["at"] >= since:
+            note(f"holdfast: {notice['text']}")

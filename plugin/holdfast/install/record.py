@@ -1,0 +1,140 @@
+"""What was installed where: `.holdfast/install.json` for a project, `install.json` in the data folder for the user.
+
+It holds the settings files as they were before, which may hold secrets: mode 0600. A project's record may come from
+somebody else, with a clone. So it never says which file is written or deleted: the table of hosts does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from holdfast.install import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSION = 1
+NAME = "install.json"
+
+
+def seal(data: bytes | None) -> str | None:
+    """Name the bytes of a file by their sha256, or None for a file that is not there."""
+    return None if data is None else sha256(data).hexdigest()
+
+
+@dataclass
+class Target:
+    """One host's settings file, as we found it and as we left it.
+
+    Attributes:
+        host: the host's name.
+        scope: `project` or `user`.
+        file: the settings file: under the project with `/`, or absolute for the user's.
+        existed: whether it was there before us.
+        restorable: whether nobody but us has changed it, so that `original` is what to go back to.
+        sha256_before: of the file before us; None if there was none, or if it is not restorable.
+        sha256_after: of the file as we left it.
+        original: the bytes before us in base64; None if there was none, or if it is not restorable.
+        made: the containers that we added in it.
+        folder_made: whether the file's folder is ours.
+        entries: event to command.
+        installed_at: UTC, ISO 8601.
+        holdfast: the release.
+    """
+
+    host: str
+    scope: str
+    file: str
+    existed: bool
+    restorable: bool
+    sha256_before: str | None
+    sha256_after: str | None
+    original: str | None
+    made: list[str] = field(default_factory=list)
+    folder_made: bool = False
+    entries: dict[str, str] = field(default_factory=dict)
+    installed_at: str = ""
+    holdfast: str = ""
+
+    def original_bytes(self) -> bytes | None:
+        """The file before us, or None where it is not known."""
+        return None if self.original is None else base64.b64decode(self.original)
+
+
+def encode(data: bytes | None) -> str | None:
+    """Turn a file's bytes into text for `Target.original`."""
+    return None if data is None else base64.b64encode(data).decode("ascii")
+
+
+def path(folder: str) -> str:
+    """Where the record of a folder is."""
+    return os.path.join(folder, NAME)
+
+
+def _target(entry: dict[str, Any]) -> Target:
+    target = Target(**{name: entry[name] for name in Target.__dataclass_fields__})
+    texts = [target.host, target.scope, target.file, target.installed_at, target.holdfast, *target.made]
+    optional = [target.sha256_before, target.sha256_after, target.original]
+    if not all(isinstance(text, str) for text in [*texts, *(o for o in optional if o is not None)]):
+        raise TypeError("text expected")
+    if not isinstance(target.entries, dict) or not all(
+        isinstance(b, bool) for b in (target.existed, target.restorable, target.folder_made)
+    ):
+        raise TypeError("entries, existed, restorable or folder_made")
+    base64.b64decode(target.original or "", validate=True)
+    return target
+
+
+def _targets(content: Any) -> list[Target]:
+    if content["version"] != VERSION:
+        raise ValueError(f"version {content['version']!r}")
+    return [_target(entry) for entry in content["targets"]]
+
+
+def load(folder: str, echo: Callable[[str], None], *, dry_run: bool = False) -> list[Target]:
+    """Read the targets installed so far.
+
+    A record that cannot be used is put aside and the user is told: the settings are then edited instead of restored.
+
+    Raises:
+        HoldfastError: it cannot be read or put aside.
+    """
+    where = path(folder)
+    data = files.read(where)
+    if data is None:
+        return []
+    try:
+        return _targets(json.loads(data))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
+        aside = f"{where}.unreadable"
+        if dry_run:
+            echo(f"{where} cannot be used ({error}); it would become {aside}")
+            return []
+        try:
+            os.replace(where, aside)
+        except OSError as failure:
+            raise files.explain(failure, f"cannot put {where} aside") from None
+        echo(f"{where} could not be used ({error}) and is now {aside}")
+        return []
+
+
+def save(folder: str, targets: list[Target]) -> None:
+    """Write the record, or delete it when nothing is installed any more.
+
+    Raises:
+        HoldfastError: it cannot be written.
+    """
+    where = path(folder)
+    if not targets:
+        files.remove(where, follow=False)
+        return
+    content = {"version": VERSION, "targets": [asdict(target) for target in targets]}
+    data = (json.dumps(content, indent=2) + "\n").encode()
+    if files.read(where) != data:
+        files.replace(where, data, 0o600, follow=False)

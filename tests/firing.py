@@ -1,0 +1,252 @@
+"""A host from the outside: payloads as it sends them, and the real entrypoints run as it runs them.
+
+`fire` starts a hook in a process of its own with a payload on stdin and the host's environment. `payload` gives a recorded
+payload, moved into a test's project; `start`, `prompt`, `edit_call`, `shell_call` and `background_call` are the common ones.
+"""
+
+import datetime
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from holdfast.project import Project
+from holdfast.workflow import compiler
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGIN = ROOT / "plugin"
+PAYLOADS = Path(__file__).resolve().parent / "payloads"
+HOSTS = ("claude", "gemini", "codex")
+
+# What a host runs for which of its events; where names agree the hook is the same.
+HOOKS = {
+    "SessionStart": "session_resume",
+    "UserPromptSubmit": "prompt_activation",
+    "BeforeAgent": "prompt_activation",
+    "PostToolUse": "post_tool_use",
+    "PostToolUseFailure": "post_tool_use",
+    "AfterTool": "post_tool_use",
+    "PreCompact": "before_compaction",
+    "PreCompress": "before_compaction",
+    "Stop": "turn_end",
+    "AfterAgent": "turn_end",
+    "SessionEnd": "session_end",
+}
+PROMPT = {"claude": "UserPromptSubmit", "gemini": "BeforeAgent", "codex": "UserPromptSubmit"}
+SHELL = {"claude": "PostToolUse.Bash", "gemini": "AfterTool.run_shell_command", "codex": "PostToolUse.Bash"}
+WRITTEN = {"claude": "PostToolUse.Write", "gemini": "AfterTool.write_file", "codex": "PostToolUse.apply_patch"}
+
+FLOW = """
+version: 1
+name: shop
+phases:
+  - {id: spec, title: Write the spec, next: SPEC_WRITTEN, guidance: Describe the behaviour first.}
+  - {id: build, title: Build it, next: [CODE_WRITTEN, TESTS_PASSED]}
+  - {id: ship, title: Ship it}
+signals:
+  SPEC_WRITTEN: {tool: edit, path: "docs/spec/**/*.md"}
+  CODE_WRITTEN: {tool: edit, path: "src/**"}
+  TESTS_PASSED: {tool: shell, command: pytest, outcome: ok}
+skills:
+  payment-rules: {priority: high, keywords: [refund], patterns: ["charge.{0,20}card"]}
+  release-notes: {priority: low, keywords: [changelog]}
+"""
+
+TICKS = itertools.count()
+
+
+class Answer(NamedTuple):
+    """What a hook said. reply: the JSON object on stdout, if any. text: what reaches the model, or ""."""
+
+    code: int
+    stdout: str
+    stderr: str
+    reply: "dict[str, Any] | None"
+    text: str
+
+
+def make_project(folder, workflow=FLOW):
+    """A project folder with a `.holdfast` in it, its workflow compiled so that hooks start warm."""
+    folder = Path(folder)
+    kept = folder / ".holdfast"
+    kept.mkdir(parents=True)
+    kept.chmod(0o700)
+    (kept / "workflow.yaml").write_text(workflow, encoding="utf-8")
+    found = compiler.refresh(str(kept))
+    assert not found.header["error"], found.header["error"]
+    return folder
+
+
+def recorded(host, name):
+    """A payload as it was recorded."""
+    return json.loads((PAYLOADS / host / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def payload(host, name, project, **changes):
+    """A recorded payload in a test's project, of the session `HOST-session`, with fresh ids and a later time.
+
+    Args:
+        host: claude, gemini or codex.
+        name: a file's name under `payloads/HOST`, without `.json`.
+        project: the folder that stands for the recorded one.
+        changes: top-level keys that are replaced.
+    """
+    moved = (PAYLOADS / host / f"{name}.json").read_text(encoding="utf-8")
+    for placeholder, folder in (("/home/dev/shop", str(project)), ("/home/dev", os.environ["HOME"])):
+        moved = moved.replace(placeholder, json.dumps(folder)[1:-1])
+    made = json.loads(moved)
+    made["session_id"] = f"{host}-session"
+    for key in ("tool_use_id", "prompt_id", "turn_id"):
+        if key in made:
+            made[key] = f"{key}-{uuid.uuid4().hex}"
+    if "timestamp" in made:
+        at = datetime.datetime.fromtimestamp(int(time.time()) + next(TICKS) / 1000, datetime.timezone.utc)
+        made["timestamp"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {**made, **changes}
+
+
+def start(host, project, source="startup", **changes):
+    """A session starts; `source` may be any that the host has a recorded start for."""
+    return payload(host, f"SessionStart.{source}", project, **changes)
+
+
+def prompt(host, project, text, **changes):
+    """The user submits a prompt."""
+    return payload(host, PROMPT[host], project, prompt=text, **changes)
+
+
+def edit_call(host, project, path, text="x\n", **changes):
+    """The agent has written `path`, given relative to the project. The file itself is not made."""
+    full = str(Path(project) / path)
+    if host == "codex":
+        added = "".join(f"+{line}\n" for line in text.splitlines())
+        given = {"command": f"*** Begin Patch\n*** Add File: {path}\n{added}*** End Patch\n"}
+    else:
+        given = {"file_path": full, "content": text}
+    return payload(host, WRITTEN[host], project, tool_input=given, **changes)
+
+
+def shell_call(host, project, command, code=0, output="", **changes):
+    """A shell command has ended with `code`: in the payload, or for Codex in the transcript beside it."""
+    if host == "claude":
+        if code:
+            error = f"Exit code {code}\n{output}"
+            failed = payload(host, "PostToolUseFailure.Bash", project, tool_input={"command": command}, error=error)
+            return {**failed, **changes}
+        made = payload(host, SHELL[host], project, tool_input={"command": command})
+        made["tool_response"]["stdout"] = output
+        return {**made, **changes}
+    if host == "gemini":
+        made = payload(host, SHELL[host], project, tool_input={"command": command, "description": "x"})
+        made["tool_response"] = {"llmContent": gemini_result(output, code), "returnDisplay": output}
+        return {**made, **changes}
+    made = payload(host, SHELL[host], project, tool_input={"command": command}, tool_response=output)
+    made["transcript_path"] = os.path.join(os.environ["HOME"], "rollout-test.jsonl")
+    made |= changes
+    with open(made["transcript_path"], "ab") as file:
+        file.write(transcript_line(made["tool_use_id"], code, output, command))
+    return made
+
+
+def background_call(host, project, command, **changes):
+    """A shell command was sent to the background: how it ends is never told."""
+    given = {"command": command, "run_in_background": True} if host == "claude" else {"command": command}
+    made = payload(host, SHELL[host], project, tool_input=given)
+    if host == "claude":
+        made["tool_response"] |= {"stdout": "", "backgroundTaskId": "b1"}
+    elif host == "gemini":
+        made["tool_input"]["is_background"] = True
+        moved = "Command moved to background (PID: 77). Output hidden. Press Ctrl+B to view."
+        made["tool_response"] = {"llmContent": f"<untrusted_context>\n{moved}\n</untrusted_context>"}
+    else:
+        raise ValueError("Codex tells nothing of a command that goes on")
+    return {**made, **changes}
+
+
+def gemini_result(output="", code=0, *trailer):
+    """What Gemini shows its model of a finished command; `trailer` lines come before the process group's."""
+    lines = [f"Output: {output or '(empty)'}", *trailer]
+    if code:
+        lines.append(f"Exit Code: {code}")
+    return "<untrusted_context>\n" + "\n".join([*lines, "Process Group PGID: 4242"]) + "\n</untrusted_context>"
+
+
+def transcript_line(call, code, output="", command="true"):
+    """The line of a Codex transcript that tells how a command ended."""
+    item = {
+        "type": "CommandExecution",
+        "id": call,
+        "process_id": "1",
+        "command": ["/bin/bash", "-lc", command],
+        "cwd": "file:///home/dev/shop",
+        "parsed_cmd": [{"type": "unknown", "cmd": command}],
+        "source": "unified_exec_startup",
+        "status": "failed" if code else "completed",
+        "aggregated_output": output,
+        "exit_code": code,
+        "duration": {"secs": 0, "nanos": 1},
+    }
+    line = {
+        "timestamp": "2026-11-20T08:49:06.511Z",
+        "ordinal": 13,
+        "type": "event_msg",
+        "payload": {"type": "item_completed", "item": item},
+    }
+    return json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def host_env(host, project):
+    """The environment that a host gives its hooks. Codex is started from a shell of Claude Code, as happens."""
+    kept = {name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "LANG", "TMPDIR", "SYSTEMROOT")}
+    own = {
+        "claude": {"CLAUDE_PROJECT_DIR": str(project), "CLAUDECODE": "1"},
+        "gemini": {
+            "GEMINI_PROJECT_DIR": str(project),
+            "GEMINI_CWD": str(project),
+            "CLAUDE_PROJECT_DIR": str(project),
+        },
+        "codex": {"CLAUDE_PROJECT_DIR": str(Path(project).parent), "CLAUDECODE": "1"},
+    }
+    return {**kept, **own[host]}
+
+
+def command_of(host, hook, *options):
+    """The words that start a hook as a host's registration does."""
+    return [sys.executable, "-I", "-S", *options, str(ROOT / "hooks" / f"{hook}.py"), "--host", host]
+
+
+def fire(host, given, project, *, env=None, hook=None):
+    """Run the hook that is registered for a payload, as the host does.
+
+    Args:
+        host: the host that it is registered for.
+        given: a payload, or bytes to put on stdin as they are (then `hook` must be named).
+        project: the folder that the host works in, and the hook's working directory.
+        env: variables beyond the host's own; None as a value takes one away.
+        hook: the entrypoint's name, where the payload does not tell it.
+    """
+    data = given if isinstance(given, bytes) else json.dumps(given).encode()
+    words = command_of(host, hook or HOOKS[given["hook_event_name"]])
+    variables = {**host_env(host, project), **(env or {})}
+    variables = {name: value for name, value in variables.items() if value is not None}
+    run = subprocess.run(words, input=data, cwd=project, env=variables, capture_output=True, timeout=60, check=False)
+    stdout, stderr = run.stdout.decode(), run.stderr.decode(errors="replace")
+    reply = json.loads(stdout) if stdout.strip() else None
+    special = (reply or {}).get("hookSpecificOutput") or {}
+    return Answer(run.returncode, stdout, stderr, reply, special.get("additionalContext", ""))
+
+
+def state_of(project):
+    """The state as `holdfast state read` prints it, spooled events included."""
+    return Project(str(Path(project) / ".holdfast")).read()
+
+
+def audit_of(project):
+    """The lines of the audit trail."""
+    trail = Path(project) / ".holdfast" / "audit.jsonl"
+    return [json.loads(line) for line in trail.read_text(encoding="utf-8").splitlines()] if trail.exists() else []
