@@ -30,6 +30,7 @@ TOUCHED = pytest.StashKey()
 BEFORE = pytest.StashKey()
 
 hypothesis.settings.register_profile("holdfast", deadline=None, max_examples=100, print_blob=True)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=5000)  # --hypothesis-profile thorough
 hypothesis.settings.load_profile("holdfast")
 
 

@@ -10,8 +10,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from holdfast import hosts, moments
-from holdfast.hook import locate, open_store, prepare, registered
+from holdfast import deadline, hosts, moments
+from holdfast.errors import HoldfastError, from_os
+from holdfast.hook import WHOLE, locate, open_store, prepare, registered
 from holdfast.hosts.samples import sample
 from holdfast.lean import loads, parent
 from holdfast.state import document
@@ -63,6 +64,13 @@ def main(words: list[str], name: str = "") -> int:
     except ValueError as error:
         print(f"holdfast: stdin: no payload of {host}: {error}", file=sys.stderr)
         return 4
+    except HoldfastError as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        refusal = from_os(error, "the project")
+        print(f"holdfast: {refusal}", file=sys.stderr)
+        return refusal.exit_code
 
 
 def show(payload: dict[str, Any], registered_host: str) -> int:
@@ -80,7 +88,11 @@ def show(payload: dict[str, Any], registered_host: str) -> int:
     event.at = round(time.time(), 3)
     folder = locate(host.ROOT_VARIABLE, event.cwd)
     index = _index(folder)
-    prepare(event, parent(folder) if folder else event.cwd or os.getcwd(), index)
+    deadline.start(WHOLE)  # a regex may run for ever
+    try:
+        prepare(event, parent(folder) if folder else event.cwd or os.getcwd(), index)
+    finally:
+        deadline.stop()
     print("event:")
     _print({**event.to_dict(), "prompt": event.prompt[:500]} if event.moment == "prompt" else event.to_dict())
     if not folder:
@@ -106,8 +118,6 @@ def _index(folder: str) -> compiled.Index:
     index = compiled.load(folder)
     if index is not None:
         return index
-    from holdfast.errors import HoldfastError
-
     try:
         return compiled.Index(compiler.compiled(folder, compiled.fingerprint(folder)))
     except (HoldfastError, ImportError) as error:

@@ -1,6 +1,6 @@
 """How commands read and alter the project's state."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.cli.output import note, say
 
@@ -30,14 +30,12 @@ def current(project: "Project") -> "State":
         HoldfastError: it cannot be read, or a newer release wrote it.
     """
     from holdfast.errors import StateCorrupt
-    from holdfast.project import now
 
     try:
         return project.read()
     except StateCorrupt:
-        began = now()
         state = project.recovered()
-        _tell(state, began)
+        _tell(state, [])
         return state
 
 
@@ -73,6 +71,7 @@ def alter(project: "Project", change: "Callable[[State], Done]") -> None:
     from holdfast.state import audit
 
     began = now()
+    known = current(project)["notices"]  # and a damaged state is whole again, even if the change is refused
 
     def aligned(state: "State") -> "tuple[Done, State]":
         moments.align(state, began, project.index)
@@ -85,14 +84,14 @@ def alter(project: "Project", change: "Callable[[State], Done]") -> None:
         return
     record = {"time": began, "host": "command", "decision": done.what, "revision": state["revision"]}
     audit.append(project.store.trail, record)
-    _tell(state, began)
+    _tell(state, known)
     if done.aside:
         note(f"holdfast: {done.aside}")
     say(done.line)
 
 
-def _tell(state: "State", since: float) -> None:
-    """Tell what came to the user's notice during this command: a recovery, a phase that is gone."""
+def _tell(state: "State", known: list[Any]) -> None:
+    """Tell what needs the user's eye since `known`: a recovery, a phase that is gone."""
     for notice in state["notices"]:
-        if notice["at"] >= since:
+        if not notice["told"] and notice not in known:
             note(f"holdfast: {notice['text']}")

@@ -31,11 +31,11 @@ def guarded(action: Callable[[], int]) -> int:
     try:
         return action()
     except BaseException as error:  # noqa: BLE001  nothing may reach the user as a traceback
-        if os.environ.get("HOLDFAST_DEBUG"):
+        line, code = _explain(error)
+        if line and os.environ.get("HOLDFAST_DEBUG"):
             import traceback
 
             traceback.print_exception(error)
-        line, code = _explain(error)
         for part in line.splitlines():
             output.note(f"holdfast: {part}")
         return code

@@ -12,7 +12,7 @@ HOOKS = ("session-resume", "prompt-activation", "post-tool-use", "before-compact
 
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(HOOKS))
+@click.argument("name", metavar="NAME", type=click.Choice(HOOKS))
 @click.option("--host", required=True, type=click.Choice(NAMES), help="The CLI whose payload is on stdin.")
 @click.option("--dry-run", is_flag=True, help="Show the event, the change to the state and the reply; write nothing.")
 def hook(name: str, host: str, dry_run: bool) -> None:
@@ -20,6 +20,8 @@ def hook(name: str, host: str, dry_run: bool) -> None:
 
     It does what a host's hook does: payload on stdin, reply on stdout, always exit code 0. With --dry-run it
     explains itself instead, and on a terminal it takes a sample payload.
+
+    NAME is session-resume, prompt-activation, post-tool-use, before-compaction, turn-end or session-end.
 
     Examples:
       holdfast hook post-tool-use --host claude --dry-run < payload.json

@@ -106,7 +106,7 @@ def patch(text: str) -> None:
     """
     from holdfast.project import Project
 
-    changes = parsed(sys.stdin.read() if text == "-" else text)
+    changes = parsed(_from_stdin() if text == "-" else text)
     project = Project.find()
 
     def change(state: "State") -> Done:
@@ -124,7 +124,11 @@ def patch(text: str) -> None:
     alter(project, change)
 
 
-def parsed(text: str) -> dict[str, Any]:
+def _from_stdin() -> bytes:
+    return sys.stdin.buffer.read() if sys.stdin else b""
+
+
+def parsed(text: str | bytes) -> dict[str, Any]:
     """The patch in `text`.
 
     Raises:

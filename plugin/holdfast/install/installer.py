@@ -253,7 +253,7 @@ def _target(place: Place, change: Change, old: Target | None) -> Target:
         sha256_before=now,
         sha256_after=record.seal(change.after),
         original=record.encode(change.before),
-        made=change.made,
+        made=sorted(change.made),
         folder_made=not os.path.isdir(os.path.dirname(change.path)) or (old is not None and old.folder_made),
         entries=change.entries,
         installed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),

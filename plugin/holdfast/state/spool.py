@@ -101,15 +101,23 @@ def load(path: str) -> "dict[str, Any] | None":
     return record
 
 
-def sweep(folder: str) -> None:
-    """Remove the temporary files of writers that died. Their names end with the writer's process id and `.tmp`."""
+def sweep(folder: str, start: str, *, lock_held: bool) -> None:
+    """Remove the temporary files of writers that died. Their names end with the writer's process id and `.tmp`.
+
+    Args:
+        folder: where they are.
+        start: what their names start with.
+        lock_held: whether the caller holds the lock that their writers need: then none of them lives.
+    """
     try:
         names = os.listdir(folder)
     except OSError:
         return
     for name in names:
-        if name.endswith(TEMPORARY) and not _alive(name[: -len(TEMPORARY)].replace("-", ".").rpartition(".")[2]):
-            _forget(join(folder, name))
+        if name.startswith(start) and name.endswith(TEMPORARY):
+            writer = name[: -len(TEMPORARY)].replace("-", ".").rpartition(".")[2]
+            if lock_held or not _alive(writer):
+                _forget(join(folder, name))
 
 
 def _alive(number: str) -> bool:
@@ -119,7 +127,12 @@ def _alive(number: str) -> bool:
         return False
     except OSError:
         return True
-    return int(number) != os.getpid()
+    if int(number) == os.getpid():
+        return False
+    try:  # a container's first process may not reap: what was killed there still has a process id
+        return b") Z " not in read(f"/proc/{number}/stat", 4096)
+    except OSError:
+        return True
 
 
 def _forget(path: str) -> None:

@@ -259,7 +259,12 @@ class Store:
         spool.sync(parent(self.path))
 
     def sweep(self) -> None:
-        """Remove the temporary files that dead writers left. Only for who holds the lock."""
-        for folder in {self.folder, parent(self.path), join(self.folder, backups.FOLDER)}:
-            spool.sweep(folder)
-        spool.sweep(join(self.folder, spool.FOLDER))
+        """Remove the temporary files that dead writers left.
+
+        Only for who holds the lock: then all writers of the state and of its copies are dead.
+        """
+        folder, _, name = self.path.rpartition("/")
+        spool.sweep(folder, name, lock_held=True)
+        spool.sweep(join(self.folder, backups.FOLDER), "", lock_held=True)
+        spool.sweep(join(self.folder, spool.FOLDER), "", lock_held=False)
+        spool.sweep(self.folder, "", lock_held=False)

@@ -127,7 +127,8 @@ def glob_source(glob: str) -> str:  # noqa: C901, PLR0912  one branch a characte
     source, depth, index = "" if anchored else "(?:.*/)?", 0, 0
     while index < len(glob):
         character = glob[index]
-        if glob.startswith("**", index) and (glob[index - 1 : index] in ("", "/") or (depth and glob[index - 1] in "{,")):
+        before = glob[index - 1] if index else "/"
+        if glob.startswith("**", index) and (before == "/" or (depth and before in "{,")):
             if glob.startswith("/", index + 2):
                 source, index = source + "(?:.*/)?", index + 3
                 continue
