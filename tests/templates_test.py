@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from holdfast.errors import ValidationFailed
-from holdfast.workflow import loader, templates
+from holdfast.workflow import commands, loader, templates
 from holdfast.workflow.regexes import compile_glob
 
 parser = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
@@ -229,7 +229,7 @@ def template(name):
 
 
 def command(signal, name="feature"):
-    return re.compile(template(name).signals[signal].command)
+    return re.compile(commands.resolve(template(name).signals[signal].command))
 
 
 @pytest.mark.parametrize("name", templates.NAMES)
@@ -341,7 +341,7 @@ def repeats(items, inside=()):
 
 def patterns():
     for name in templates.NAMES:
-        yield from ((name, n, s.command) for n, s in template(name).signals.items() if s.command)
+        yield from ((name, n, commands.resolve(s.command)) for n, s in template(name).signals.items() if s.command)
 
 
 def test_no_pattern_nests_unbounded_repeats():

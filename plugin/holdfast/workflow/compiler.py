@@ -10,6 +10,7 @@ from holdfast.dependencies import enable
 from holdfast.errors import HoldfastError
 from holdfast.lean import dumps, join, read
 from holdfast.workflow import index, patterns
+from holdfast.workflow.commands import resolve
 from holdfast.workflow.index import split
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _signals(workflow: "Workflow") -> "dict[str, list[dict[str, Any]]]":
         rule = {
             "name": name,
             "paths": [compile_glob(glob) for glob in signal.path],
-            "command": compile_regex(signal.command, fold=False) if signal.command else None,
+            "command": compile_regex(resolve(signal.command), fold=False) if signal.command else None,
             "outcome": signal.outcome,
             "after": list(signal.after),
         }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from holdfast.workflow import commands
 from holdfast.workflow.regexes import compile_glob
 
 ToolKind = Literal["shell", "edit", "read", "search", "plan", "skill", "agent", "web", "mcp", "other"]
@@ -96,8 +97,12 @@ def _compiles(value: str, flags: int) -> str:
     return value
 
 
-def _regex(value: str) -> str:
-    return _compiles(value, 0)
+def _command(value: str) -> str:
+    try:
+        _compiles(commands.resolve(value), 0)
+    except KeyError:
+        raise _error(f"is no known command pattern (there are {', '.join(commands.NAMED)})") from None
+    return value
 
 
 def _skill_regex(value: str) -> str:
@@ -116,7 +121,7 @@ SkillName = Annotated[str, Field(max_length=200), AfterValidator(_skill_name)]
 Text = Annotated[str, Field(max_length=2000)]
 Filled = Annotated[Text, AfterValidator(_not_blank)]
 Glob = Annotated[Filled, AfterValidator(_glob)]
-Regex = Annotated[Filled, AfterValidator(_regex)]
+Command = Annotated[Filled, AfterValidator(_command)]
 SkillRegex = Annotated[Filled, AfterValidator(_skill_regex)]
 Several = Annotated[list[Item], BeforeValidator(_as_list), Field(max_length=500)]
 """A list, for which a single entry may stand."""
@@ -161,7 +166,7 @@ class Signal(_Part):
 
     tool: Annotated[Several[ToolKind], Field(min_length=1)] | None = None
     path: Several[Glob] = []
-    command: Regex | None = None
+    command: Command | None = None
     outcome: Outcome | None = None
     after: Several[Name] = []
 
