@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
 from firing import FLOW, PLUGIN, make_project
 
 try:

@@ -4,7 +4,7 @@
 payload, moved into a test's project; `start`, `prompt`, `edit_call`, `shell_call` and `background_call` are the common ones.
 """
 
-import datetime
+import datetime as dt
 import itertools
 import json
 import os
@@ -105,7 +105,7 @@ def payload(host, name, project, **changes):
         if key in made:
             made[key] = f"{key}-{uuid.uuid4().hex}"
     if "timestamp" in made:
-        at = datetime.datetime.fromtimestamp(int(time.time()) + next(TICKS) / 1000, datetime.timezone.utc)
+        at = dt.datetime.fromtimestamp(int(time.time()) + next(TICKS) / 1000, dt.timezone.utc)
         made["timestamp"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {**made, **changes}
 
@@ -202,7 +202,9 @@ def transcript_line(call, code, output="", command="true"):
 
 def host_env(host, project):
     """The environment that a host gives its hooks. Codex is started from a shell of Claude Code, as happens."""
-    kept = {name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "LANG", "TMPDIR", "SYSTEMROOT")}
+    kept = {
+        name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "LANG", "TMPDIR", "SYSTEMROOT")
+    }
     own = {
         "claude": {"CLAUDE_PROJECT_DIR": str(project), "CLAUDECODE": "1"},
         "gemini": {

@@ -186,6 +186,15 @@ def test_a_link_stays_a_link_and_modes_stay(app, tmp_path):
     assert os.listdir(dotfiles) == ["claude.json"]
 
 
+def test_a_link_that_leads_nowhere_is_refused_before_anything_is_written(app):
+    (app / ".claude").mkdir()
+    (app / FILES["claude"]).symlink_to("../gone/settings.json")
+    before = tree(app)
+    with pytest.raises(HoldfastError, match="which is not there"):
+        install(app)
+    assert tree(app) == before
+
+
 def test_what_the_user_changed_after_the_installation_stays_when_we_go(app):
     path = put(app, "claude")
     install(app)
@@ -234,7 +243,7 @@ def test_an_environment_elsewhere_takes_the_place_of_the_old_and_leaves_no_trace
     install(app, "claude")
     before = commands(app, "claude")
     other = environment.Runtime(sys.executable, str(ROOT / "tests" / ".." / "hooks"), str(ROOT / "manifests"))
-    monkeypatch.setattr(environment, "running", lambda: other)
+    monkeypatch.setattr(environment, "running", lambda **_: other)
     install(app, "claude")
     after = commands(app, "claude")
     assert list(after) == list(before) and all("tests/.." in command for command in after.values())
@@ -448,7 +457,7 @@ def test_a_trial_that_fails_is_said_with_the_reason_and_undoes_nothing(app, tmp_
     hooks = tmp_path / "hooks"
     shutil.copytree(ROOT / "hooks", hooks)  # without the package beside it
     runtime = environment.Runtime(sys.executable, str(hooks), str(ROOT / "manifests"))
-    monkeypatch.setattr(environment, "running", lambda: runtime)
+    monkeypatch.setattr(environment, "running", lambda **_: runtime)
     lines = []
     with pytest.raises(HoldfastError, match="trial run failed for claude") as failed:
         register(str(app), ["claude"], "project", dry_run=False, echo=lines.append)
@@ -738,7 +747,7 @@ def test_links_that_are_gone_are_mended_and_purge_takes_the_whole_environment(in
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert f"{copy}/hooks" not in holdfast("install", "--host", "gemini")
+    holdfast("install", "--host", "gemini")
     assert str(copy) in commands(app, "gemini")["AfterTool"]
     assert (copy / "hooks" / "post_tool_use.py").exists() and (copy / "plugin" / "holdfast").is_dir()
     assert f"deleted {copy}" in holdfast("uninstall", "--purge")

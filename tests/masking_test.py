@@ -121,6 +121,8 @@ def test_a_secret_is_not_shown_whatever_stands_around_it(before, after, name):
     assert SECRET not in mask(f"{before} {name}{SECRET} {after}")
 
 
-@pytest.mark.parametrize("piece", ["a", "token", "password=", "-", "sk-", "eyJa.", "a:", "https://", "login -p ", "x" * 30])
+@pytest.mark.parametrize(
+    "piece", ["a", "token", "password=", "-", "sk-", "eyJa.", "a:", "https://", "login -p ", "x" * 30]
+)
 def test_a_long_command_is_masked_without_backtracking_for_ever(piece):
     mask(piece * (2000 // len(piece)))

@@ -10,9 +10,11 @@ from holdfast.lean import dumps, loads
 from holdfast.workflow import patterns
 from holdfast.workflow.regexes import compile_glob, compile_regex, literals
 
-# A small grammar: letters that meet in case (k, s and their look-alikes), classes, groups, repeats, anchors, flags.
-LETTERS = "aAbBkKsS1 /_ſKßéÉ\n"
-ATOMS = st.sampled_from([*"abKS1", "ab", "Ask", "kiss", "é", "ß", "ſ", ".", r"\w", r"\s", r"\b", "[ab]", "[^a]", "^", "$", r"\A"])
+# A small grammar: letters that meet in case (s and the long s, k and the Kelvin sign), classes, groups, repeats, anchors, flags.
+LETTERS = "aAbBkKsS1 /_\u017f\u212aßéÉ\n"
+ATOMS = st.sampled_from(
+    [*"abKS1", "ab", "Ask", "kiss", "é", "ß", "\u017f", ".", r"\w", r"\s", r"\b", "[ab]", "[^a]", "^", "$", r"\A"]
+)
 
 
 def combine(inner):
@@ -30,9 +32,9 @@ def combine(inner):
     )
 
 
-SOURCES = st.tuples(st.sampled_from(["", "", "(?i)", "(?s)", "(?x)", "(?a)"]), st.recursive(ATOMS, combine, max_leaves=6)).map(
-    "".join
-)
+SOURCES = st.tuples(
+    st.sampled_from(["", "", "(?i)", "(?s)", "(?x)", "(?a)"]), st.recursive(ATOMS, combine, max_leaves=6)
+).map("".join)
 TEXTS = st.one_of(st.text(alphabet=LETTERS, max_size=12), st.text(max_size=8))
 
 

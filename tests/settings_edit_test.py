@@ -277,7 +277,8 @@ def test_commands_of_others_that_look_like_ours_are_left_alone():
         "/x/hooks/post_tool_use.py",
     ]
     assert not any(ours("claude")(command) for command in theirs)
-    assert ours("claude")(wanted_for("claude", HERE)["Stop"]["command"])
+    for host in targets.HOSTS:
+        assert all(ours(host)(handler["command"]) for handler in wanted_for(host, HERE).values())
     assert ours("claude")("'/it'\"'\"'s here/hooks/turn_end.py' --host claude || true")
 
 

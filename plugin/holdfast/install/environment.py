@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import holdfast
 from holdfast.errors import HoldfastError, ValidationFailed
 from holdfast.install import files, targets
+from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,13 +64,13 @@ def command(prefix: str) -> str:
     return os.path.join(prefix, BIN, "holdfast.exe" if WINDOWS else "holdfast")
 
 
-def runtime_of(prefix: str, manifests: str | None = None) -> Runtime:
-    """What commands run that are registered from the environment at `prefix`."""
-    return Runtime(python(prefix), os.path.join(prefix, "hooks"), manifests or os.path.join(prefix, "manifests"))
+def runtime_of(prefix: str, manifests: str) -> Runtime:
+    """What commands run that are registered from the environment at `prefix`, once it is made."""
+    return Runtime(python(prefix), os.path.join(prefix, "hooks"), manifests)
 
 
-def running() -> Runtime:
-    """What commands run that are registered by this very process; makes or mends the links that they need.
+def running(*, mend: bool = True) -> Runtime:
+    """What commands run that are registered by this very process; with `mend`, makes the links that they need.
 
     From a checkout (an editable installation) that is the checkout. From a private environment it is PREFIX. Where pip
     installed the wheel into another environment, the links are made in its `share/holdfast`.
@@ -84,12 +85,13 @@ def running() -> Runtime:
     if not os.path.isdir(os.path.join(package, "bundle", "hooks")):
         raise HoldfastError(f"{package} carries no hooks: install holdfast again")
     if is_ours(sys.prefix):
-        link(sys.prefix, package)
-        return runtime_of(sys.prefix)
-    base = os.path.join(sys.prefix, "share", "holdfast")
-    files.make_folder(base)
-    link(base, package)
-    return Runtime(sys.executable, os.path.join(base, "hooks"), os.path.join(base, "manifests"))
+        base, interpreter = sys.prefix, python(sys.prefix)
+    else:
+        base, interpreter = os.path.join(sys.prefix, "share", "holdfast"), sys.executable
+    if mend:
+        files.make_folder(base)
+        link(base, package)
+    return Runtime(interpreter, os.path.join(base, "hooks"), os.path.join(package, "bundle", "manifests"))
 
 
 def link(prefix: str, package: str) -> None:
@@ -216,11 +218,13 @@ def purge(prefix: str, echo: Callable[[str], None], *, dry_run: bool) -> None:
     if dry_run:
         echo(f"would delete {prefix}" + (f" and {user_link}" if linked else ""))
         return
-    if linked:
-        files.remove(user_link, follow=False)
-    clear(prefix)
-    for name in (LOG, MARKER, LOCK):
-        files.remove(os.path.join(prefix, name), follow=False)
+    lock = os.path.join(prefix, LOCK)
+    with locked(lock, lambda: echo(f"an installation is at work in {prefix}: waiting for it")):
+        if linked:
+            files.remove(user_link, follow=False)
+        clear(prefix)
+        for name in (LOG, MARKER, LOCK):
+            files.remove(os.path.join(prefix, name), follow=False)
     with contextlib.suppress(OSError):  # what is left is not ours, or is the record of the user's registrations
         if not os.path.lexists(os.path.join(prefix, "install.json")):
             shutil.rmtree(os.path.join(prefix, "locks"), ignore_errors=True)

@@ -41,6 +41,8 @@ def check_writable(path: str) -> None:
     if os.path.exists(target) and not os.access(target, os.W_OK):
         raise PermissionDenied(f"cannot write {path}: it is read-only")
     folder = os.path.dirname(target)
+    if os.path.islink(path) and not os.path.isdir(folder):
+        raise HoldfastError(f"cannot write {path}: it is a link into {folder}, which is not there")
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):

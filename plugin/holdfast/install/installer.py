@@ -167,7 +167,7 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     place = Place(project, scope, echo)
     chosen = targets.choose(hosts)
     if dry_run:
-        preview(place, chosen, environment.running())
+        preview(place, chosen, environment.running(mend=False))
         return
     runtime = environment.running()
     plan(place, chosen, runtime)

@@ -120,7 +120,9 @@ def data_folder() -> str:
     elif sys.platform == "darwin":
         base = os.path.join(home(), "Library", "Application Support")
     else:
-        base = os.environ.get("XDG_DATA_HOME", "").strip() or os.path.join(home(), ".local", "share")
+        base = os.environ.get("XDG_DATA_HOME", "")
+        if not os.path.isabs(base):  # the specification of XDG says: to be ignored
+            base = os.path.join(home(), ".local", "share")
     return os.path.join(base, "holdfast")
 
 
