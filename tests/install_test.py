@@ -446,7 +446,7 @@ def test_the_trial_runs_what_was_registered_and_counts_nowhere(app, tmp_path, mo
     said = install(app)
     for host in HOSTS:
         assert f"trial run as {host}:" in said
-    assert len(re.findall(r"a session starts \(SessionStart\), \d+ ms: said\n      .*spec", said)) == 3
+    assert len(re.findall(r"the session resumes \(SessionStart\), \d+ ms: said\n      .*spec", said)) == 3
     assert len(re.findall(r"a prompt \(\w+\), \d+ ms: said", said)) == 3
     assert len(re.findall(r"a tool call \(\w+\), \d+ ms: said", said)) == 3
     assert os.listdir(scratches) == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.install.installer import Change
     from holdfast.install.targets import Host
 
-MOMENTS = {"session_start": "a session starts", "prompt": "a prompt", "tool_done": "a tool call"}
+MOMENTS = {"prompt": "a prompt", "tool_done": "a tool call", "session_start": "the session resumes"}
 TIMEOUT = 30.0  # seconds: hosts kill a hook of ours after 10
 SHOWN_LINES = 12
 SUFFIXES = (" 2>/dev/null || exit 0", " 2>$null; exit 0", " 2>nul || exit 0")
@@ -90,6 +90,8 @@ def _try_host(change: Change, scratch: str, echo: Callable[[str], None]) -> bool
     echo(f"trial run as {host.name}:")
     for moment, title in MOMENTS.items():
         payload: dict[str, Any] = samples.sample(host.name, moment, scratch)
+        if moment == "session_start":
+            payload["source"] = "resume"
         event = payload["hook_event_name"]
         command = change.entries[event]
         words = shell(host, command)
