@@ -3,8 +3,8 @@
 import sys
 
 sys.dont_write_bytecode = True  # Codex withdraws its trust from a plugin folder into which something was written
-sys.path.append(__file__.rpartition("hooks")[0] + "plugin")
+sys.path.insert(0, __file__.rpartition("hooks")[0] + "plugin")
 
-from holdfast.hook import main  # noqa: E402
+from holdfast.start import main  # noqa: E402
 
 main()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import holdfast
+from holdfast import bytecode
 from holdfast.errors import HoldfastError, ValidationFailed
 from holdfast.install import files, targets
 from holdfast.install.locking import locked
@@ -91,6 +92,8 @@ def running(*, mend: bool = True) -> Runtime:
     if mend:
         files.make_folder(base)
         link(base, package)
+        with contextlib.suppress(OSError):  # hooks then start from the modules, a little slower
+            bytecode.bundle(package)
     return Runtime(interpreter, os.path.join(base, "hooks"), os.path.join(package, "bundle", "manifests"))
 
 

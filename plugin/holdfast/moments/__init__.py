@@ -76,10 +76,7 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
         _remember(state, once)
     else:
         state["revision"] += 1
-    if event.matches.get("trouble"):
-        notice(state, event.at, f"A hook failed, and its event was kept: {clean(event.matches['trouble'], 200)}")
-    if event.matches.get("slow"):
-        notice(state, event.at, "A regex of the workflow ran too long and was given up: simplify what it repeats.")
+    _tell_of_trouble(state, event)
     align(state, event.at, index)
     _see(state, event, name)
     if state["mode"] == "paused":
@@ -93,6 +90,13 @@ def _remember(state: "State", once: str) -> None:
     state["revision"] += 1
     state["recent"].append(once)
     del state["recent"][:-RECENT]
+
+
+def _tell_of_trouble(state: "State", event: "Event") -> None:
+    if event.matches.get("trouble"):
+        notice(state, event.at, f"A hook failed, and its event was kept: {clean(event.matches['trouble'], 200)}")
+    if event.matches.get("slow"):
+        notice(state, event.at, "A regex of the workflow ran too long and was given up: simplify what it repeats.")
 
 
 def _see(state: "State", event: "Event", name: str) -> None:

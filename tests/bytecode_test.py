@@ -1,0 +1,83 @@
+"""An installed hook starts from one file of bytecode, and from its modules where that file does not fit."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from firing import ROOT, fire, host_env, start
+from holdfast import bytecode
+from holdfast import start as starting
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A copy of hooks and package as an install lays them out, with the file."""
+    place = tmp_path / "prefix"
+    shutil.copytree(ROOT / "hooks", place / "hooks")
+    shutil.copytree(ROOT / "plugin", place / "plugin", ignore=shutil.ignore_patterns("__pycache__"))
+    bytecode.bundle(str(place / "plugin" / "holdfast"))
+    return place
+
+
+def run(installed, project, program="session_resume", *more):
+    import json
+
+    words = [sys.executable, "-I", "-S", *more, str(installed / "hooks" / f"{program}.py"), "--host", "claude"]
+    given = json.dumps(start("claude", project)).encode()
+    return subprocess.run(words, input=given, env=host_env("claude", project), capture_output=True, check=True)
+
+
+def break_modules(installed):
+    """Every module raises from now on; in place, so that the folder's mtime stays."""
+    for name in bytecode.HOT:
+        path = installed / "plugin" / "holdfast" / (name.replace(".", "/") + ".py")
+        if path.exists():
+            path.write_text("raise RuntimeError\n")
+
+
+def test_a_hook_runs_from_the_file_alone_and_says_the_same(installed, project):
+    expected = fire("claude", start("claude", project), project).stdout
+    shutil.rmtree(project / ".holdfast" / "backups")
+    (project / ".holdfast" / "state.json").unlink()
+    break_modules(installed)
+    assert run(installed, project).stdout.decode() == expected != ""
+
+
+def test_every_module_of_a_hook_is_in_the_file(installed, project):
+    run(installed, project)  # compiles the workflow's index, which is cold
+    for program in ("session_resume", "prompt_activation", "post_tool_use"):
+        told = run(installed, project, program, "-v").stderr.decode()
+        opened = {
+            line.split("import ")[1].split(" #")[0].strip("'")
+            for line in told.splitlines()
+            if line.startswith("import ")
+        }
+        assert {"holdfast.hook", "holdfast.state.store"} <= opened
+        files = [line for line in told.splitlines() if "code object from" in line or "matches" in line]
+        ours = {
+            os.path.basename(line.split("plugin/holdfast/")[1].split("'")[0])
+            for line in files
+            if "plugin/holdfast/" in line
+        }
+        assert ours <= {"__init__.py", "start.py"}, ours
+
+
+def test_another_release_in_the_same_folder_is_not_mixed_with_the_file(installed, project):
+    break_modules(installed)
+    (installed / "plugin" / "holdfast" / "new_module.py").touch()
+    assert run(installed, project).stdout == b"", "the modules count, and they are broken"
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda _: b"", lambda data: data[: len(data) // 2], lambda _: b"N", lambda data: b"\xff" + data]
+)
+def test_a_file_that_is_broken_is_passed_over(installed, project, spoil):
+    path = starting.file_name(str(installed / "plugin" / "holdfast"))
+    with open(path, "rb") as file:
+        data = file.read()
+    with open(path, "wb") as file:
+        file.write(spoil(data))
+    assert b"Write the spec" in run(installed, project).stdout
