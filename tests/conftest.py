@@ -65,6 +65,8 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):  # xdist's workers share what their controller did
         config.stash[BEFORE] = snapshot()
         compileall.compile_dir(str(PLUGIN), quiet=2)  # the entrypoints write no bytecode: hooks would start cold
+        for stale in PLUGIN.glob("holdfast/__pycache__/hooks.*.bytecode"):  # not noticed when a module changes in place
+            stale.unlink(missing_ok=True)
 
 
 def pytest_sessionfinish(session):

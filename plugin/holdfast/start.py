@@ -81,5 +81,5 @@ def main() -> None:
     except BaseException:
         if "--dry-run" in sys.argv:
             raise
-        os._exit(0)  # noqa: SLF001  an upgrade replaces the modules just now: the host must not be disturbed
+        os._exit(0)  # an upgrade replaces the modules just now: the host must not be disturbed
     run()
