@@ -251,6 +251,19 @@ def test_a_broken_state_comes_back_from_the_newest_valid_copy(store, folder, spo
     assert (folder / kept[0]).read_bytes() == broken
 
 
+def test_what_was_recovered_is_kept_even_if_the_change_is_refused(store, folder):
+    store.update(bump, 0)
+    for path in [folder / "state.json", *(folder / "backups").iterdir()]:
+        path.write_bytes(b"noise")
+
+    def refuse(_state):
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r""):
+        store.update(refuse, 0)
+    assert "begins anew" in store.read()["notices"][0]["text"]
+
+
 def test_a_state_that_is_gone_comes_back(store, folder):
     for _ in range(3):
         store.update(bump, 0)

@@ -137,7 +137,8 @@ def align(state: "State", at: float, index: "Index") -> None:
                 state, at, f"The workflow has no phase {gone} any more: the state went to the first, {phases[0]['id']}."
             )
         enter(state, phases[0]["id"])
-        state["progress"]["entered"] -= 1  # it began before this event, whose signals count
+        # it began before this event, whose signals count
+        state["progress"]["entered"] = max(state["revision"] - 1, 0)
         state["progress"]["completed"] = []
         state["progress"]["finished"] = False
 

@@ -107,7 +107,10 @@ class Store:
 
     def _locked(self, change: "Change", keep: str) -> Outcome:
         state, recovered = self.load()
-        before = state["revision"] if not recovered else -1
+        if recovered:  # kept at once: the change may raise, and the broken file was put aside
+            document.stamp(state, time(), self.writer)
+            self.replace(document.encode(state))
+        before = state["revision"]
         phase = state["phase"]
         files = spool.waiting(self.folder)[: spool.AT_ONCE]
         if files:
