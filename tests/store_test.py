@@ -257,9 +257,9 @@ def test_what_was_recovered_is_kept_even_if_the_change_is_refused(store, folder)
         path.write_bytes(b"noise")
 
     def refuse(_state):
-        raise ValueError
+        raise ValueError("refused")
 
-    with pytest.raises(ValueError, match=r""):
+    with pytest.raises(ValueError, match="refused"):
         store.update(refuse, 0)
     assert "begins anew" in store.read()["notices"][0]["text"]
 
