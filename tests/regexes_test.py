@@ -59,6 +59,22 @@ def test_one_of_the_literals_is_in_every_ascii_text_that_matches(source, text, f
 
 
 @pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("kelvin", "\u212aELVIN"),
+        ("kiss", "ki\u017fS"),
+        ("(?i)kiss", "ki\u017fs"),
+        ("\u212a", "k"),
+        ("Straße", "STRAßE"),
+    ],
+)
+def test_letters_that_meet_only_in_case_beyond_ascii_match(source, text):
+    kept = compile_regex(source, fold=True)
+    assert matches(kept, text)
+    assert re.search(source, text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
     ("source", "flags", "expected"),
     [
         ("pytest|npm test", 0, ["npm test", "pytest"]),

@@ -34,7 +34,7 @@ HOT = (
 
 
 def bundle(folder: str) -> str:
-    """Write the file for the package at `folder`; its path.
+    """Write the file for the package at `folder`, unless it is there already; its path.
 
     Raises:
         OSError: it cannot be read or written. Hooks then start from the modules.
@@ -42,6 +42,8 @@ def bundle(folder: str) -> str:
     target = start.file_name(folder)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     made_from = (os.stat(folder).st_mtime_ns, folder)
+    if _made_from(target) == made_from:
+        return target
     modules = {}
     for name in HOT:
         path = os.path.join(folder, *name.split("."))
@@ -56,3 +58,11 @@ def bundle(folder: str) -> str:
         file.write(marshal.dumps((made_from, modules)))
     os.replace(temporary, target)
     return target
+
+
+def _made_from(target: str) -> object:
+    try:
+        with open(target, "rb") as file:
+            return marshal.load(file)[0]  # noqa: S302  an install of ours wrote it, where modules are
+    except (OSError, ValueError, EOFError, TypeError, IndexError):
+        return None

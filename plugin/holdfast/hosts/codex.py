@@ -120,8 +120,7 @@ def recorded_exit(transcript: str, call: str, output: str) -> "int | None":
         start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position)
         line = data[start : end if end >= 0 else len(data)]
         position = start  # one look a line, however often an output names the call
-        whole = start > 0 or size <= TAIL
-        if whole and b'"CommandExecution"' in line and (item := _item(line)).get("id") == call:
+        if b'"CommandExecution"' in line and (item := _item(line)).get("id") == call:
             code = item.get("exit_code")
             return code if isinstance(code, int) else None
     return _cut_line_exit(data.split(b"\n", 1)[0], output) if size > TAIL else None
