@@ -67,7 +67,7 @@ def test_files_are_for_the_owner_alone(store, folder):
 def test_a_change_that_leaves_the_revision_writes_nothing(store, folder):
     store.update(bump, 0)
     before = (folder / "state.json").stat()
-    store.update(lambda state: None, 0)
+    store.update(lambda _: None, 0)
     assert (folder / "state.json").stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -227,10 +227,10 @@ def test_events_that_found_no_room_are_told(store, folder):
 SPOILS = {
     "cut": lambda data: data[: len(data) // 2],
     "zeroed": lambda data: bytes(len(data)),
-    "emptied": lambda data: b"",
+    "emptied": lambda _: b"",
     "noise": lambda data: os.urandom(len(data)),
     "another value": lambda data: data.replace(b'"prompts":5', b'"prompts":-5'),
-    "not an object": lambda data: b"[1,2,3]",
+    "not an object": lambda _: b"[1,2,3]",
 }
 
 

@@ -82,7 +82,8 @@ class Run:
             self.host = hosts.tell(payload, self.host)
             host = hosts.module(self.host)
             self.event = host.parse(payload)
-        except Exception as error:  # noqa: BLE001  whatever a host may send
+        except BaseException as error:  # noqa: BLE001  whatever a host may send, however long it takes
+            deadline.stop()
             self._reject(error)
             return b""
         if self.event is None:
@@ -94,12 +95,12 @@ class Run:
         answer = host.render(self.event, reply) if reply is not None else None
         return dumps(answer).encode("ascii") if answer else b""
 
-    def _reject(self, error: Exception) -> None:
+    def _reject(self, error: BaseException) -> None:
         """Write down a payload that cannot be understood, where a project can be found for it."""
         here = {"claude": "CLAUDE_PROJECT_DIR", "gemini": "GEMINI_PROJECT_DIR"}.get(self.host, "")
-        self.folder = locate(here, "")
+        self.folder = locate(here, "") or locate("", "")
         if self.folder:
-            self._write_down("rejected", str(error)[:200])
+            self._write_down("rejected", str(error)[:200] or type(error).__name__)
 
     def _apply(self, event: "Event") -> "Reply | None":
         """Apply the event to the project's state, or spool it."""

@@ -25,15 +25,17 @@ ENFORCEMENTS = {
 
 def match(event: "Event", index: "Index") -> None:
     """Find the skills whose keywords or patterns occur in the prompt."""
+    found: dict[str, bool] = {}
     deadline.limit(MATCHING)
     try:
-        event.matches["skills"] = index.skills_asked_for(event.prompt)
+        index.skills_asked_for(event.prompt, found)
     except deadline.Expired:
         if deadline.left() <= 0:
             raise
         event.matches["slow"] = True
     finally:
         deadline.restore()
+    event.matches["skills"] = list(found)
 
 
 def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":

@@ -86,15 +86,14 @@ class Index:
         found: dict[str, Any] | None = self.entry("skills", name)
         return found
 
-    def skills_asked_for(self, prompt: str) -> "list[str]":
-        """The skills whose keywords or patterns occur in a prompt.
+    def skills_asked_for(self, prompt: str, found: "dict[str, bool]") -> None:
+        """Put the skills whose keywords or patterns occur in a prompt into `found`.
 
         Raises:
-            deadline.Expired: a pattern ran longer than the caller's limit.
+            deadline.Expired: a pattern ran longer than the caller's limit; `found` holds what was found until then.
         """
         text = patterns.shown(prompt)
         folded = text.lower()
-        found = {}
         if not self.empty("keywords"):
             spaced = f" {' '.join(folded.split())} "
             for keyword, name in self._keywords(folded):
@@ -103,7 +102,6 @@ class Index:
         for name, number in self._candidates("literals", folded, text.isascii()):
             if name not in found and patterns.search(self.entry("patterns", number), text, folded):
                 found[name] = True
-        return list(found)
 
     def _keywords(self, folded: str) -> "list[tuple[str, str]]":
         words = set(split(folded))
