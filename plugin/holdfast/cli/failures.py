@@ -38,6 +38,7 @@ def guarded(action: Callable[[], int]) -> int:
             traceback.print_exception(error)
         for part in line.splitlines():
             output.note(f"holdfast: {part}")
+        output.settle()
         return code
 
 

@@ -62,6 +62,15 @@ def drop() -> None:
     os.close(nowhere)
 
 
+def settle() -> None:
+    """Let go of what stdout could not take, so that the interpreter does not complain of it when it ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):  # ValueError: it is closed
+        drop()
+
+
 def ago(at: float) -> str:
     """How long ago a Unix time in seconds was."""
     seconds = time.time() - at
