@@ -84,6 +84,9 @@ def test_whatever_the_hooks_write_the_schema_accepts_and_gives_back_unchanged(ma
         document.stamp(state, one.at, f"{one.host}:{one.session}")
     accepted(state)
     assert document.decode(document.encode(state)) == state
+    lazy = document.decode(document.encode(state), lazily=True)
+    assert document.decode(document.encode(lazy)) == state, "what nobody asked for is written back as it is"
+    assert document.whole(lazy) == state
 
 
 @settings(max_examples=50, deadline=None)

@@ -74,7 +74,7 @@ class Project:
         from holdfast.state import schema
 
         def guarded(state: "State") -> Result:
-            state["revision"] += 1
+            document.whole(state)["revision"] += 1
             result = change(state)
             schema.validate(state, self.store.path)
             return result
@@ -115,7 +115,7 @@ class Project:
         Raises:
             HoldfastError: as `read` and `update`.
         """
-        return self._updating(lambda state: state)
+        return self._updating(document.whole)
 
 
 def now() -> float:

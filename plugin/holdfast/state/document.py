@@ -25,6 +25,8 @@ SIGNALS = 300
 RECENT = 256  # identities of events; more than the store folds at once
 NOTICES = 8
 
+LAZY = ("tasks", "completed_tasks")  # keys that most events do not touch
+
 SEAL = b'{"seal":"'
 HEX = 64
 
@@ -89,13 +91,14 @@ def bound(state: "State") -> None:
             del sessions[name]
         for name in order[3:SESSIONS]:
             del sessions[name]["files"][:-FILES_OF_OLD]
-    tasks = state["tasks"]
+    tasks = state["tasks"] if "tasks" in state else {}  # noqa: SIM401  `get` would not parse it, nor shall it be
     if len(tasks) > TASKS:
         rank = {"completed": 0, "cancelled": 0}
         order = sorted(tasks, key=lambda name: (rank.get(tasks[name]["status"], 1), tasks[name]["updated_at"]))
         for name in order[: len(tasks) - TASKS]:
             del tasks[name]
-    del state["completed_tasks"][:-COMPLETED]
+    if "completed_tasks" in state:
+        del state["completed_tasks"][:-COMPLETED]
     signals = state["signals"]
     if len(signals) > SIGNALS:
         for name in sorted(signals, key=signals.__getitem__)[: len(signals) - SIGNALS]:
@@ -104,15 +107,46 @@ def bound(state: "State") -> None:
     del state["recent"][:-RECENT]
 
 
+class Lazy(dict):  # type: ignore[type-arg]
+    """A state of which some keys are parsed when they are first asked for.
+
+    Most events touch no task, and a project at its bounds has 25 KB of them. `raw` holds the JSON of the keys that
+    nobody asked for yet; `encode` writes it back as it is. `in`, `get` and iteration see what was parsed: where all is
+    needed, `whole` first.
+    """
+
+    __slots__ = ("raw",)
+    raw: "dict[str, str]"
+
+    def __missing__(self, key: str) -> "Any":
+        """Parse what is kept under `key`."""
+        self[key] = value = loads(self.raw.pop(key))
+        return value
+
+
+def whole(state: "State") -> "State":
+    """The same state with every key parsed."""
+    for key in list(getattr(state, "raw", ())):
+        state[key]  # asking is what parses it
+    return state
+
+
 def encode(state: "State") -> bytes:
-    """The document's bytes: one JSON object whose first key is the seal over all the others."""
-    body = dumps(state).encode("ascii")
+    """The document's bytes: one JSON object, a line for each key, whose first key is the seal over all the others."""
+    lines = [f'"{key}":{dumps(value)}' for key, value in state.items()]
+    lines += [f'"{key}":{text}' for key, text in getattr(state, "raw", {}).items()]
+    body = ("{" + ",\n".join(lines) + "}").encode("ascii")
     seal: str = sha256(body).hexdigest()
     return SEAL + seal.encode("ascii") + b'",' + body[1:] + b"\n"
 
 
-def decode(data: bytes) -> "State | None":
-    """The document in `data` if its seal is right, else None."""
+def decode(data: bytes, *, lazily: bool = False) -> "State | None":
+    """The document in `data` if its seal is right, else None.
+
+    Args:
+        data: the file's bytes.
+        lazily: whether it may be a Lazy one.
+    """
     if not data.startswith(SEAL):
         return None
     start = len(SEAL) + HEX
@@ -120,7 +154,20 @@ def decode(data: bytes) -> "State | None":
     if data[start : start + 2] != b'",' or sha256(body).hexdigest().encode("ascii") != data[len(SEAL) : start]:
         return None
     try:
-        state: State = loads(body)
+        state: State = _lazy(body.decode("ascii")) if lazily else loads(body)
     except ValueError:
         return None
+    return state
+
+
+def _lazy(body: str) -> "Lazy":
+    eager, raw = [], {}
+    for line in body[1:-1].split(",\n"):
+        key = line[1 : line.find('"', 1)]
+        if key in LAZY:
+            raw[key] = line[len(key) + 3 :]
+        else:
+            eager.append(line)
+    state = Lazy(loads("{" + ",".join(eager) + "}"))
+    state.raw = raw
     return state

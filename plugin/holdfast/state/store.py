@@ -186,7 +186,7 @@ class Store:
             OSError: it cannot be read.
         """
         try:
-            state = document.decode(read(self.path))
+            state = document.decode(read(self.path), lazily=True)
         except OSError as error:
             if error.errno != ENOENT:
                 raise
