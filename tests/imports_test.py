@@ -10,7 +10,7 @@ from firing import HOSTS, command_of, edit_call, fire, host_env, payload, prompt
 from holdfast.workflow import patterns
 
 # Built in, or small and in C. `_sha256` is looked for where Python is older than 3.12 and has no `_sha2`.
-STANDARD = {"_json", "_sha2", "_sha256", "_signal", "_sre", "errno", "fcntl", "posix", "time"}
+STANDARD = {"_json", "_sha2", "_sha256", "_signal", "_sre", "errno", "fcntl", "gc", "posix", "time"}
 LOCATED = {
     "holdfast",
     "holdfast.start",
@@ -118,6 +118,16 @@ def test_a_passing_test_run_costs_no_more_than_an_edit(host, project):
 def test_a_folder_without_a_workflow_costs_nearly_nothing(host, tmp_path):
     found, said = by_hook(host, "prompt_activation", prompt(host, tmp_path, "go on"), tmp_path)
     assert found <= LOCATED | STANDARD | {f"holdfast.hosts.{host}"}
+    assert said == b""
+
+
+@pytest.mark.parametrize("host", ["claude", "gemini"])
+def test_a_read_that_nothing_asks_for_ends_before_the_state(host, project):
+    fire(host, start(host, project), project)
+    name = {"claude": "PostToolUse.Read", "gemini": "AfterTool.read_file"}[host]
+    found, said = by_hook(host, "post_tool_use", payload(host, name, project), project)
+    index = {"holdfast.workflow", "holdfast.workflow.index", "holdfast.workflow.patterns"}
+    assert found <= LOCATED | index | STANDARD | {f"holdfast.hosts.{host}"}
     assert said == b""
 
 

@@ -98,11 +98,11 @@ def test_a_path_outside_the_project_is_counted_and_fires_nothing():
 
 def test_a_read_that_no_signal_asks_for_does_not_concern_the_state():
     made = event("tool_done", tool=tool("read", paths=["src/a.py"]))
-    assert not moments.concerns(made, INDEX)
+    assert not INDEX.concerns(made)
     asked = index_of(
         "version: 1\nname: x\nphases: [{id: a, next: SEEN}]\nsignals: {SEEN: {tool: read, path: 'docs/**'}}\n"
     )
-    assert moments.concerns(made, asked)
+    assert asked.concerns(made)
     state = new()
     run(state, asked, event("tool_done", tool=tool("read", paths=["docs/a.md"])))
     assert "SEEN" in state["signals"]

@@ -3,34 +3,32 @@
 import importlib.util
 import marshal
 import os
+from types import CodeType
 
 from holdfast import start
 
-HOT = (
-    "deadline",
-    "events",
-    "hook",
-    "hosts",
-    "hosts.claude",
-    "hosts.codex",
-    "hosts.gemini",
-    "lean",
-    "moments",
-    "moments.activation",
-    "moments.resume",
-    "moments.tasks",
-    "moments.tracking",
+# Each group in an order in which every module comes after those that it imports when it is loaded.
+ALWAYS = ("lean", "deadline", "hook", "events", "hosts", "workflow", "workflow.patterns", "workflow.index")
+PROJECT = (
     "state",
+    "state.document",
+    "moments",
     "state.audit",
     "state.backups",
-    "state.document",
     "state.guard",
     "state.spool",
     "state.store",
-    "workflow",
-    "workflow.index",
-    "workflow.patterns",
 )
+OTHERS = (
+    "hosts.claude",
+    "hosts.codex",
+    "hosts.gemini",
+    "moments.tracking",
+    "moments.activation",
+    "moments.resume",
+    "moments.tasks",
+)
+HOT = (*ALWAYS, *PROJECT, *OTHERS)
 
 
 def bundle(folder: str) -> str:
@@ -44,20 +42,28 @@ def bundle(folder: str) -> str:
     made_from = (os.stat(folder).st_mtime_ns, folder)
     if _made_from(target) == made_from:
         return target
-    modules = {}
-    for name in HOT:
-        path = os.path.join(folder, *name.split("."))
-        package = os.path.isdir(path)
-        path = os.path.join(path, "__init__.py") if package else f"{path}.py"
-        with open(path, "rb") as file:
-            source = file.read()
-        code = compile(importlib.util.decode_source(source), path, "exec", dont_inherit=True, optimize=2)
-        modules[f"holdfast.{name}"] = (package, marshal.dumps(code), path)
+    content = (
+        made_from,
+        marshal.dumps([_entry(folder, name) for name in ALWAYS]),
+        marshal.dumps([_entry(folder, name) for name in PROJECT]),
+        tuple(f"holdfast.{name}" for name in PROJECT),
+        {f"holdfast.{name}": marshal.dumps(_entry(folder, name)) for name in OTHERS},
+    )
     temporary = f"{target}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:
-        file.write(marshal.dumps((made_from, modules)))
+        file.write(marshal.dumps(content))
     os.replace(temporary, target)
     return target
+
+
+def _entry(folder: str, name: str) -> tuple[str, bool, str, CodeType]:
+    """A module's name, whether it is a package, its path, and its code without docstrings."""
+    path = os.path.join(folder, *name.split("."))
+    package = os.path.isdir(path)
+    path = os.path.join(path, "__init__.py") if package else f"{path}.py"
+    with open(path, "rb") as file:
+        source = importlib.util.decode_source(file.read())
+    return f"holdfast.{name}", package, path, compile(source, path, "exec", dont_inherit=True, optimize=2)
 
 
 def _made_from(target: str) -> object:

@@ -104,15 +104,15 @@ class Run:
 
     def _apply(self, event: "Event") -> "Reply | None":
         """Apply the event to the project's state, or spool it."""
-        from holdfast import moments
-        from holdfast.state.guard import Busy
         from holdfast.workflow import index as compiled
 
         event.at = round(time(), 3)
         try:
             index = compiled.refresh(self.folder)
-            if not moments.concerns(event, index):
+            if not index.concerns(event):
                 return None
+            from holdfast.state.guard import Busy
+
             prepare(event, parent(self.folder), index)
             if "slow" in event.matches:
                 self.record["error"] = "a pattern took too long and was given up"

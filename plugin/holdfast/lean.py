@@ -153,7 +153,9 @@ def read(path: str, limit: int = -1) -> bytes:
     """
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
     try:
-        return drain(fd, limit)
+        size = os.fstat(fd).st_size + 1  # a byte more than there is, so that one call also sees the end
+        data = os.read(fd, size if limit < 0 else min(size, limit))
+        return data if len(data) < size else data + drain(fd, limit if limit < 0 else limit - len(data))
     finally:
         os.close(fd)
 
@@ -161,10 +163,11 @@ def read(path: str, limit: int = -1) -> bytes:
 def drain(fd: int, limit: int = -1) -> bytes:
     """All bytes that are left in `fd`, or at most `limit`."""
     chunks = []
-    size = 0
-    while chunk := os.read(fd, 1 << 20 if limit < 0 else min(1 << 20, limit - size)):
+    size, most = 0, 1 << 16
+    while chunk := os.read(fd, most if limit < 0 else min(most, limit - size)):
         chunks.append(chunk)
         size += len(chunk)
+        most = 1 << 20
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

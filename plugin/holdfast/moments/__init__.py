@@ -35,14 +35,6 @@ def module(moment: str) -> "ModuleType":
     return resume
 
 
-def concerns(event: "Event", index: "Index") -> bool:
-    """Whether the state has to know: not of a read or a search that no signal and no skill asks for."""
-    tool = event.tool
-    if tool is None or tool.kind not in ("read", "search"):
-        return True
-    return bool(index.signals(tool.kind))
-
-
 def identity(event: "Event") -> str:
     """What names the event: the same for each delivery of it.
 

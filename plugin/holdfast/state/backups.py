@@ -37,7 +37,9 @@ def keep_previous(folder: str, live: str) -> None:
         pass
 
 
-def copy(folder: str, data: bytes, revision: int, at: float, reason: str = "") -> str:
+def copy(  # noqa: PLR0913  what is copied, and all that its name says
+    folder: str, data: bytes, revision: int, at: float, reason: str = "", *, durable: bool = True
+) -> str:
     """Write a dated copy and let go of the oldest.
 
     Args:
@@ -46,6 +48,7 @@ def copy(folder: str, data: bytes, revision: int, at: float, reason: str = "") -
         revision: its revision.
         at: Unix time in seconds.
         reason: a word for the name.
+        durable: whether it has to be on the disk when this returns.
 
     Returns:
         The copy's path.
@@ -67,7 +70,8 @@ def copy(folder: str, data: bytes, revision: int, at: float, reason: str = "") -
     try:
         try:
             write(fd, data)
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.replace(temporary, path)

@@ -174,7 +174,7 @@ class Store:
 
     def _back_up(self, data: bytes, revision: int, at: float) -> None:
         try:
-            backups.copy(self.folder, data, revision, at)
+            backups.copy(self.folder, data, revision, at, durable=False)  # what it is a copy of is on the disk
         except OSError as error:  # the state itself is safe
             audit.append(self.trail, {"time": at, "decision": "backup failed", "error": str(error)})
 

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from holdfast.events import Event
+
 FORMAT = 1
 NAME = "index.json"
 SOURCE = "workflow.yaml"
@@ -80,6 +82,11 @@ class Index:
     def signals(self, kind: str) -> "list[dict[str, Any]]":
         """The rules that a finished call of this kind of tool can fire, in the workflow's order."""
         return self.entry("signals", kind) or []
+
+    def concerns(self, event: "Event") -> bool:
+        """Whether the state has to know of an event: not of a read or a search that no signal asks for."""
+        tool = event.tool
+        return tool is None or tool.kind not in ("read", "search") or bool(self.signals(tool.kind))
 
     def skill(self, name: str) -> "dict[str, Any] | None":
         """{"priority", "enforcement", "phases", "after", "order"} of a skill, or None."""
