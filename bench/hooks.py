@@ -8,7 +8,6 @@ does not favour either. The figure to quote is the median ratio.
 """
 
 import argparse
-import compileall
 import json
 import os
 import platform
@@ -31,9 +30,9 @@ CASES = {
 }
 
 
-def line(entry: str) -> str:
-    """The shell line that is registered for an entrypoint."""
-    hook = os.path.join(world.HOOKS, f"{entry}.py")
+def line(hooks: str, entry: str) -> str:
+    """The shell line that is registered for an entrypoint in the folder `hooks`."""
+    hook = os.path.join(hooks, f"{entry}.py")
     return f"{shlex.quote(sys.executable)} -I -S {shlex.quote(hook)} --host claude 2>/dev/null || exit 0"
 
 
@@ -44,11 +43,11 @@ def seconds(words: list[str], data: bytes, env: dict[str, str]) -> float:
     return time.perf_counter() - began
 
 
-def measure(kind: str, entry: str, project: str, runs: int) -> dict[str, float]:
+def measure(kind: str, command: str, project: str, runs: int) -> dict[str, float]:
     """Median milliseconds of the floor and of the hook, and the median of the pairs' ratios."""
     env = {"PATH": os.environ["PATH"], "HOME": project, "CLAUDE_PROJECT_DIR": project}
     floor = [sys.executable, "-I", "-S", "-c", "pass"]
-    hook = ["sh", "-c", line(entry)]
+    hook = ["sh", "-c", command]
     pairs = []
     for turn in range(runs + 3):
         pair = seconds(floor, b"", env), seconds(hook, world.payload(kind, project), env)
@@ -68,20 +67,20 @@ def main() -> int:
     parser.add_argument("--skills", type=int, default=100)
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE too")
     asked = parser.parse_args()
-    compileall.compile_dir(os.path.join(os.path.dirname(world.HOOKS), "plugin"), quiet=1)
     found = {
         "machine": f"{platform.platform()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "cases": {},
     }
     with tempfile.TemporaryDirectory() as place:
+        hooks = world.install(os.path.join(place, "prefix"))
         project = world.build(place, asked.skills, full=True)
         bare = os.path.join(place, "bare")
         os.mkdir(bare)
         print(f"Python {found['python']}, {asked.skills} skills, a full state, median of {asked.runs} pairs")
         for name, (kind, entry) in CASES.items():
             where = bare if "without" in name else project
-            figures = measure(kind, entry, where, asked.runs)
+            figures = measure(kind, line(hooks, entry), where, asked.runs)
             found["cases"][name] = figures
             both = f"{figures['hook_ms']:.1f} ms over {figures['floor_ms']:.1f} ms"
             print(f"  {name:28} {figures['ratio']:.2f} x   ({both})")

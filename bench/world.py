@@ -1,20 +1,32 @@
 """A project to measure in: a workflow with many skills, a state at its bounds, payloads that are new at each call."""
 
+import compileall
 import itertools
 import json
 import os
+import shutil
 import time
 from typing import Any
 
-from holdfast import moments
+from holdfast import bytecode, moments
 from holdfast.events import Event, Tool
 from holdfast.lean import write
 from holdfast.state import document
 from holdfast.workflow import index as compiled
 
-HOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hooks")
-ENTRY = {"start": "session_resume", "prompt": "prompt_activation", "tool": "post_tool_use", "read": "post_tool_use"}
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NUMBERS = itertools.count(time.time_ns() // 1000)
+
+
+def install(place: str) -> str:
+    """Lay hooks and package out in `place` as an install does, bytecode made; the folder of the hooks."""
+    for name in ("hooks", "plugin"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(os.path.join(CHECKOUT, name), os.path.join(place, name), ignore=ignored)
+    package = os.path.join(place, "plugin", "holdfast")
+    compileall.compile_dir(package, quiet=1)
+    bytecode.bundle(package)
+    return os.path.join(place, "hooks")
 
 
 def workflow(skills: int) -> str:
