@@ -15,6 +15,7 @@ from holdfast.state import document
 from holdfast.workflow import index as compiled
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FULL = 400  # events that bring a state to its bounds
 NUMBERS = itertools.count(time.time_ns() // 1000)
 
 
@@ -56,7 +57,7 @@ def workflow(skills: int) -> str:
 def full_state(index: compiled.Index) -> dict[str, Any]:
     """A state at its bounds, with a session `bench` that works in it."""
     state = document.new(1_700_000_000.0)
-    for number in range(400):
+    for number in range(FULL):
         session = "bench" if number % 20 == 0 else f"0000-1111-2222-3333-{number % 25}"
         event = Event("claude", "tool_done", "PostToolUse", session)
         event.at, event.key = 1_700_000_000.0 + number, str(number)
@@ -87,34 +88,39 @@ def build(place: str, skills: int, full: bool) -> str:
     return project
 
 
-def payload(kind: str, project: str) -> bytes:
-    """A payload of Claude Code that was never seen before."""
+def payload(kind: str, project: str, host: str = "claude") -> bytes:
+    """A payload that was never seen before. kind: start, prompt, fires, tool or read."""
     number = next(NUMBERS)
-    always = {"session_id": "bench", "cwd": project, "transcript_path": "/home/x/.claude/projects/p/bench.jsonl"}
-    call = {
-        **always,
-        "hook_event_name": "PostToolUse",
-        "tool_use_id": f"t-{number}",
-        "prompt_id": "p",
-        "tool_response": {},
+    words = {
+        "prompt": f"please look at why the order page is slow since yesterday, request {number}",
+        "fires": f"please write a new thing7 for the order page, request {number}",
     }
+    session = f"bench-{number}" if kind == "fires" else "bench"
+    always = {"session_id": session, "cwd": project}
     file = f"{project}/src/module_{number % 50}.py"
-    bodies = {
-        "start": {**always, "hook_event_name": "SessionStart", "source": ("resume", "compact")[number % 2]},
-        "prompt": {
-            **always,
-            "hook_event_name": "UserPromptSubmit",
-            "prompt_id": str(number),
-            "prompt": f"please look at why the order page is slow since yesterday, request {number}",
-        },
-        "fires": {
-            **always,
-            "hook_event_name": "UserPromptSubmit",
-            "session_id": f"bench-{number}",
-            "prompt_id": str(number),
-            "prompt": f"please write a new thing7 for the order page, request {number}",
-        },
-        "tool": {**call, "tool_name": "Write", "tool_input": {"file_path": file, "content": "x = 1\n" * 50}},
-        "read": {**call, "tool_name": "Read", "tool_input": {"file_path": file}},
-    }
-    return json.dumps(bodies[kind]).encode()
+    if host == "gemini":
+        at = f"2026-01-01T00:00:00.{number}Z"
+        always |= {"timestamp": at, "transcript_path": ""}
+        if kind in words:
+            return _bytes(always, hook_event_name="BeforeAgent", prompt=words[kind])
+        given = {"file_path": file, "content": "x = 1\n" * 50}
+        return _bytes(always, hook_event_name="AfterTool", tool_name="write_file", tool_input=given, tool_response={})
+    if host == "codex":
+        always |= {"transcript_path": None, "turn_id": str(number), "model": "m", "permission_mode": "default"}
+        if kind in words:
+            return _bytes(always, hook_event_name="UserPromptSubmit", prompt=words[kind])
+        given = {"command": f"*** Begin Patch\n*** Update File: {file}\n+x = 1\n*** End Patch\n"}
+        call = {"tool_name": "apply_patch", "tool_use_id": f"t-{number}", "tool_input": given, "tool_response": ""}
+        return _bytes(always, hook_event_name="PostToolUse", **call)
+    always |= {"transcript_path": "/home/x/.claude/projects/p/bench.jsonl"}
+    if kind in words:
+        return _bytes(always, hook_event_name="UserPromptSubmit", prompt_id=str(number), prompt=words[kind])
+    if kind == "start":
+        return _bytes(always, hook_event_name="SessionStart", source=("resume", "compact")[number % 2])
+    given = {"file_path": file, "content": "x = 1\n" * 50} if kind == "tool" else {"file_path": file}
+    call = {"tool_name": "Write" if kind == "tool" else "Read", "tool_use_id": f"t-{number}", "tool_input": given}
+    return _bytes(always, hook_event_name="PostToolUse", prompt_id="p", tool_response={}, **call)
+
+
+def _bytes(always: "dict[str, Any]", **more: Any) -> bytes:
+    return json.dumps({**always, **more}).encode()
