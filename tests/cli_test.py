@@ -16,7 +16,7 @@ from commanding import edit_state, environment, process, run, state_file
 from firing import audit_of, command_of, fire, make_project, prompt, shell_call, start, state_of
 from holdfast import dryrun
 from holdfast.cli import hook as hook_command
-from holdfast.cli import state as state_command
+from holdfast.cli import merge_patch
 from holdfast.cli import workflow as workflow_command
 from holdfast.state import spool
 from holdfast.workflow import index, templates
@@ -241,7 +241,7 @@ def test_a_patched_phase_is_entered_as_by_phase_set(shop):
     ],
 )
 def test_merging_follows_the_rfc(target, patch, result):
-    assert state_command.merged(target, patch) == result
+    assert merge_patch.merged(target, patch) == result
 
 
 DOCUMENTS = st.recursive(
@@ -266,10 +266,10 @@ def patch_between(before, after):
 @given(st.dictionaries(st.text("abc", max_size=2), DOCUMENTS), st.dictionaries(st.text("abc", max_size=2), DOCUMENTS))
 def test_a_patch_between_two_documents_makes_one_of_the_other(before, after):
     kept = json.dumps(before)
-    result = state_command.merged(before, patch_between(before, after))
+    result = merge_patch.merged(before, patch_between(before, after))
     assert result == after
     assert json.dumps(before) == kept
-    assert (state_command.differences(before, after) == []) == (before == after)
+    assert (merge_patch.differences(before, after) == []) == (before == after)
 
 
 # -- status

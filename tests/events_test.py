@@ -217,3 +217,26 @@ def test_an_event_comes_back_from_the_spool_as_it_was(event):
 def test_a_record_that_is_no_event_is_refused(record):
     with pytest.raises((KeyError, TypeError)):
         Event.from_dict(record)
+
+
+@pytest.mark.parametrize(
+    ("command", "sent_off"),
+    [
+        ("bash -c 'pytest -q > log 2>&1 &'", True),
+        ('/bin/sh -lc "pytest & sleep 1"', True),
+        ("eval 'pytest &'", True),
+        ("ssh host 'pytest &'", True),
+        ("bash <<EOF\npytest &\nEOF", True),
+        ("setsid -f pytest", True),
+        ("tmux new -d pytest", True),
+        ("docker compose exec -d web pytest", True),
+        ("docker compose exec web pytest -q", False),
+        ("grep -c 'a & b' x", False),
+        ("bash -c 'pytest && echo ok'", False),
+        ("echo 'eval & run'", False),
+        ("pytest tests/test_screen.py", False),
+        ("cat <<EOF\na & b\nEOF", False),
+    ],
+)
+def test_what_a_shell_runs_in_the_background_for_another(command, sent_off):
+    assert in_background(command) is sent_off

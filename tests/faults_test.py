@@ -84,15 +84,13 @@ before = (FOLDER / "state.json").read_bytes()
 for turn in range(4):
     answer = fire("claude", edit_call("claude", PROJECT, f"src/full{turn}.py"), PROJECT)
     assert answer[:3] == (0, "", ""), answer
-assert (FOLDER / "state.json").read_bytes() == before
+    assert turn or (FOLDER / "state.json").read_bytes() == before, "later ones fit into the room of the reserve"
 assert not list(FOLDER.rglob("*.tmp"))
 os.unlink(FOLDER / "ballast")
 fire("claude", edit_call("claude", PROJECT, "src/again.py"), PROJECT)
 state = state_of(PROJECT)
-assert state["stats"]["tool_calls"] >= 2, state["stats"]
-told = fire("claude", start("claude", PROJECT, "resume"), PROJECT).text
-lost = 6 - state["stats"]["tool_calls"]
-assert lost == 0 or "lost" in told, (lost, told)
+assert state["stats"]["tool_calls"] == 6, state["stats"]
+assert "lost" not in fire("claude", start("claude", PROJECT, "resume"), PROJECT).text
 """
     inside(script, project)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from firing import HOSTS, audit_of, edit_call, fire, make_project, prompt, start, state_of
+from firing import HOSTS, audit_of, edit_call, fire, make_project, prompt, shell_call, start, state_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks and modes")
 
@@ -160,3 +160,72 @@ def test_the_trail_is_rotated_and_three_older_ones_are_kept(project):
         "audit.jsonl.2",
         "audit.jsonl.3",
     ]
+
+
+def test_a_workflow_that_is_gone_for_a_while_takes_no_phase_away(project):
+    fire("claude", edit_call("claude", project, "docs/spec/a.md"), project)
+    path = project / ".holdfast" / "workflow.yaml"
+    path.rename(path.with_suffix(".away"))
+    told = fire("claude", start("claude", project, "resume"), project).text
+    assert "is missing" in told
+    assert "Build it" in told
+    path.with_suffix(".away").rename(path)
+    fire("claude", edit_call("claude", project, "lib/x.py"), project)
+    state = state_of(project)
+    assert (state["phase"], state["progress"]["completed"]) == ("build", ["spec"])
+
+
+def test_a_state_file_that_is_a_device_is_left_alone(project, tmp_path):
+    device = tmp_path / "device"
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("makes a pipe")
+    os.mkfifo(device)
+    keeper = os.open(device, os.O_RDWR)  # so that opening it does not wait
+    env = {"HOLDFAST_STATE_FILE": str(device)}
+    assert fire("claude", edit_call("claude", project, "src/a.py"), project, env=env)[:3] == (0, "", "")
+    os.close(keeper)
+    assert device.is_fifo()
+    assert "no regular file" in audit_of(project)[-1]["error"]
+
+
+def test_stopped_leaves_no_line_and_compiles_nothing(project):
+    from holdfast.project import Project
+
+    fire("claude", start("claude", project), project)
+    Project(str(project / ".holdfast")).update(lambda state: state.update(mode="stopped"))
+    workflow = project / ".holdfast" / "workflow.yaml"
+    workflow.write_text(workflow.read_text() + "# changed\n")
+    before = {path: path.stat().st_mtime_ns for path in (project / ".holdfast").rglob("*") if path.is_file()}
+    fire("claude", edit_call("claude", project, "src/a.py"), project)
+    assert {path: path.stat().st_mtime_ns for path in (project / ".holdfast").rglob("*") if path.is_file()} == before
+
+
+def test_a_state_that_cannot_be_written_still_briefs(project):
+    fire("claude", edit_call("claude", project, "docs/spec/a.md"), project)
+    lock = project / ".holdfast" / "state.lock"
+    lock.unlink()
+    lock.mkdir()
+    assert "Build it" in fire("claude", start("claude", project, "resume"), project).text
+
+
+def test_a_cloned_project_is_closed_to_others_by_its_first_event(tmp_path):
+    project = make_project(tmp_path / "clone")
+    folder = project / ".holdfast"
+    folder.chmod(0o755)
+    fire("claude", start("claude", project), project)
+    assert oct(folder.stat().st_mode & 0o777) == "0o700"
+    assert "*" in (folder / ".gitignore").read_text().splitlines()
+
+
+def test_what_is_spooled_holds_no_secret(project):
+    if sys.platform == "win32":
+        pytest.skip("needs POSIX locks")
+    with open(project / ".holdfast" / "state.lock", "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        given = shell_call("claude", project, "TOKEN=hunter2 make check", 1)
+        fire("claude", given, project, env={"HOLDFAST_LOCK_TIMEOUT": "0"})
+        spooled = [path.read_text() for path in (project / ".holdfast" / "spool").iterdir()]
+    assert len(spooled) == 1
+    assert "hunter2" not in spooled[0]
+    fire("claude", shell_call("claude", project, "TOKEN=hunter2 make check", 0), project)
+    assert state_of(project)["sessions"]["claude-session"]["last_failure"] is None, "it is the same command"

@@ -208,11 +208,11 @@ def test_a_command_that_a_shell_sent_to_the_background_is_unknown(transcript, co
     [
         ("*** Begin Patch\n*** Add File: a.txt\n+one\n*** End Patch\n", ["a.txt"]),
         ("*** Begin Patch\n*** Update File: src/a.py\n@@\n-x\n+y\n*** End Patch", ["src/a.py"]),
-        ("*** Begin Patch\n*** Delete File: old.py\n*** End Patch\n", ["old.py"]),
-        ("*** Begin Patch\n*** Update File: a.py\n*** Move to: b/c.py\n@@\n x\n*** End Patch\n", ["a.py", "b/c.py"]),
+        ("*** Begin Patch\n*** Delete File: old.py\n*** End Patch\n", []),
+        ("*** Begin Patch\n*** Update File: a.py\n*** Move to: b/c.py\n@@\n x\n*** End Patch\n", ["b/c.py"]),
         (
             "*** Begin Patch\n*** Add File: a b.md\n+x\n*** Update File: /abs/é.py\n@@\n-x\n*** Delete File: c\n*** End Patch\n",
-            ["a b.md", "/abs/é.py", "c"],
+            ["a b.md", "/abs/é.py"],
         ),
         ("*** Begin Patch\r\n*** Add File: a.txt\r\n+one\r\n*** End Patch\r\n", ["a.txt"]),
         ("*** Begin Patch\n*** Add File: a.md\n+*** Add File: no.md\n+ *** Move to: no.md\n*** End Patch\n", ["a.md"]),
@@ -279,8 +279,9 @@ def test_a_plan_is_the_whole_list_of_todos():
     assert (tool.kind, tool.whole_list) == ("plan", True)
 
 
-def test_a_rename_touches_both_files(tmp_path):
+def test_a_rename_writes_the_new_file_and_not_the_old_one(tmp_path):
     project = make_project(tmp_path / "shop")
     patch = "*** Begin Patch\n*** Update File: docs/spec/a.md\n*** Move to: src/b.md\n@@\n x\n*** End Patch\n"
     fire("codex", edit_call("codex", project, "x") | {"tool_input": {"command": patch}}, project)
-    assert state_of(project)["sessions"]["codex-session"]["files"] == ["docs/spec/a.md", "src/b.md"]
+    assert state_of(project)["sessions"]["codex-session"]["files"] == ["src/b.md"]
+    assert state_of(project)["phase"] == "spec", "moving the spec away does not write it"

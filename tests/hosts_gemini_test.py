@@ -162,3 +162,14 @@ def test_an_automatic_compression_is_no_event_and_a_manual_one_tells_nothing_to_
     assert gemini.parse(recorded("gemini", "PreCompress.auto")) is None
     assert gemini.parse({**recorded("gemini", "PreCompress.manual"), "trigger": "new"}) is None
     assert gemini.parse(recorded("gemini", "PreCompress.manual")).unheard
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "<untrusted_context>\nOutput: x\nExit Code: 1\nProcess Group PGID: 1\n</untrusted_context>\n\na note",
+        "<untrusted_context>\nOutput: x\nExit Code: 1\n\nProcess Group PGID: 1\n</untrusted_context>",
+    ],
+)
+def test_only_what_stands_inside_the_tag_tells_how_it_ended(shown):
+    assert gemini._shell_outcome(shown) == ("failed", 1)

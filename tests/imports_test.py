@@ -33,7 +33,7 @@ APPLIED = LOCATED | {
     "holdfast.workflow.index",
     "holdfast.workflow.patterns",
 }
-RESUME = APPLIED | {"holdfast.moments.resume", "holdfast.moments.tracking"}
+RESUME = APPLIED | {"holdfast.moments.resume"}
 ALLOWED = {
     "session_resume": RESUME,
     "prompt_activation": APPLIED | {"holdfast.moments.activation"},

@@ -753,3 +753,14 @@ def test_links_that_are_gone_are_mended_and_purge_takes_the_whole_environment(in
     assert f"deleted {copy}" in holdfast("uninstall", "--purge")
     assert not copy.exists() and not (app / ".gemini").exists()
     assert (app / ".holdfast" / "workflow.yaml").exists()
+
+
+def test_an_installed_hook_starts_from_the_one_file_of_bytecode(installed):
+    base, _ = installed
+    prefix = base / "pre fix"
+    words = [str(prefix / "bin" / "python"), "-I", "-S", "-v", str(prefix / "hooks" / "turn_end.py")]
+    given = json.dumps({"hook_event_name": "Stop", "session_id": "s", "cwd": str(base / "app"), "prompt_id": "p"})
+    done = subprocess.run(words, input=given.encode(), capture_output=True, check=True)
+    files = [line for line in done.stderr.decode().splitlines() if "matches" in line and "holdfast" in line]
+    loaded = {os.path.basename(line.split("matches ")[1]).split(".")[0] for line in files}
+    assert "start" in loaded and not loaded & {"hook", "events", "store", "index"}, loaded

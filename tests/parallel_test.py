@@ -21,6 +21,7 @@ LEFT = (
     "backups",
     "spool",
     "locks",
+    "reserve",
     ".gitignore",
 )
 

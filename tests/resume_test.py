@@ -74,7 +74,7 @@ def test_paused_records_sessions_and_nothing_else():
     assert state["current_session"]["id"] == "s1"
     assert prompt(state, INDEX, "refund") == ""
     edit(state, INDEX, "docs/spec/a.md")
-    assert (state["stats"]["prompts"], state["stats"]["tool_calls"], state["phase"]) == (0, 0, "spec")
+    assert (state["stats"]["prompts"], state["stats"]["tool_calls"], state["phase"]) == (0, 0, None)
     run(state, INDEX, event("session_end"))
     assert state["sessions"]["s1"]["ended_at"]
 

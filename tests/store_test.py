@@ -59,7 +59,7 @@ def test_files_are_for_the_owner_alone(store, folder):
         spool.put(str(folder), {"id": "a"})
         for path in folder.rglob("*"):
             mode = stat.S_IMODE(path.stat().st_mode)
-            assert mode == (0o700 if path.is_dir() else 0o600) or path == folder / "spool" / "x", (path, oct(mode))
+            assert mode == (0o700 if path.is_dir() else 0o600) or path.name == ".gitignore", (path, oct(mode))
     finally:
         os.umask(old)
 
@@ -338,7 +338,7 @@ def test_only_the_newest_dated_copies_are_kept(store, folder):
 def test_a_copy_is_made_at_a_phases_change(store, folder):
     store.update(bump, 0)
     store.update(lambda state: state.update(phase="build", revision=state["revision"] + 1), 0)
-    assert any(name.endswith("-r2.json") for name in backups.dated(str(folder)))
+    assert any(name.endswith("-r2-phase.json") for name in backups.dated(str(folder)))
 
 
 # places
@@ -363,3 +363,12 @@ def test_a_copy_that_cannot_be_written_does_not_undo_the_update(store, folder):
     (folder / "backups").write_text("a file where the folder should be")
     assert store.update(bump, 0, keep="start").result == 2
     assert store.read()["stats"]["prompts"] == 2
+
+
+def test_the_sweep_leaves_other_peoples_files_alone(store, folder):
+    store.update(bump, 0)
+    others = ["notes.tmp", "state.json.tmp", "state.json.mine.tmp", ".install.json.4194305-deadbeef.tmp"]
+    for name in others:
+        (folder / name).write_text("somebody's")
+    store.sweep()
+    assert set(others) <= set(names(folder))

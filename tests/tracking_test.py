@@ -1,6 +1,5 @@
 import pytest
 
-from holdfast import moments
 from holdfast.events import Event
 from worlds import edit, event, index_of, new, run, shell, start, tool
 
@@ -209,3 +208,80 @@ def test_titles_and_paths_cannot_speak_as_the_host():
     assert "system-reminder" not in told
     assert "hook_context" not in told
     assert "\x1b" not in told
+
+
+def test_a_slow_rule_does_not_silence_those_after_it():
+    flow = """
+version: 1
+name: x
+phases: [{id: a}]
+signals:
+  SLOW: {tool: shell, command: "(a+)+$"}
+  OK: {tool: shell, command: "pytest", outcome: ok}
+"""
+    from holdfast import deadline
+
+    state, index = new(), index_of(flow)
+    deadline.start(60)
+    try:
+        shell(state, index, "pytest " + "a" * 3000 + "!")
+    finally:
+        deadline.stop()
+    assert set(state["signals"]) == {"OK"}
+    assert "ran too long" in state["notices"][0]["text"]
+
+
+def test_a_finished_workflow_that_gets_another_phase_goes_on():
+    flow = "version: 1\nname: x\nphases: [{id: a, next: S}PHASE]\nsignals: {S: {tool: edit, path: 'go/**'}}\n"
+    state = new()
+    edit(state, index_of(flow.replace("PHASE", "")), "go/x")
+    assert state["progress"]["finished"]
+    longer = index_of(flow.replace("PHASE", ", {id: b, next: S}, {id: c}"))
+    edit(state, longer, "elsewhere")
+    assert (state["phase"], state["progress"]["finished"]) == ("b", False)
+    edit(state, longer, "go/x")
+    assert state["phase"] == "c"
+
+
+def test_an_empty_list_ends_what_was_open():
+    state = new()
+    todo(state, [{"title": "Do x", "status": "completed"}, {"title": "Do y", "status": "pending"}])
+    todo(state, [])
+    assert [task["title"] for task in state["tasks"].values()] == ["Do x"]
+
+
+def test_two_tasks_of_one_title_are_two_where_the_host_numbers_them():
+    state = new()
+    for number in ("1", "2"):
+        todo(state, [{"title": "Run tests", "status": "pending", "ref": number}], name="TaskCreate", whole=False)
+    todo(state, [{"title": "", "status": "completed", "ref": "1"}], name="TaskUpdate", whole=False)
+    assert sorted(task["status"] for task in state["tasks"].values()) == ["completed", "pending"]
+
+
+def test_a_task_as_a_person_writes_it_is_worked_with():
+    state = new()
+    state["tasks"]["q"] = {"title": "t", "status": "pending", "source": "me", "updated_at": 1}
+    todo(state, [{"title": "Do x", "status": "pending", "ref": "1"}], name="TaskCreate", whole=False)
+    todo(state, [{"title": "Do y", "status": "pending"}])
+    assert {"q", "do-x", "do-y"} <= set(state["tasks"])
+
+
+def test_a_clock_that_was_set_back_does_not_push_out_who_works_now():
+    state = new()
+    for number in range(25):
+        edit(state, INDEX, "src/a.py", session=f"future-{number}", at=9e9 + number)
+    shell(state, INDEX, "make check", "failed", session="now", at=1000.0)
+    from holdfast.state import document
+
+    document.bound(state)
+    assert "now" in state["sessions"]
+    assert len(state["sessions"]) == document.SESSIONS
+
+
+def test_calls_without_an_id_are_told_apart_by_what_lies_between():
+    state = new()
+    for outcome in ("failed", "failed", "ok", "failed"):
+        made = event("tool_done", tool=tool("shell", command="pytest", outcome=outcome), key="", source=outcome)
+        run(state, INDEX, made)
+    assert state["stats"]["tool_calls"] == 3, "the second is the first, delivered again"
+    assert "TESTS_PASSED" in state["signals"]

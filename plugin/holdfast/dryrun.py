@@ -121,8 +121,8 @@ def _index(folder: str) -> compiled.Index:
     try:
         return compiled.Index(compiler.compiled(folder, compiled.fingerprint(folder)))
     except (HoldfastError, ImportError) as error:
-        print(f"workflow: {error}\n")
-        return empty
+        print(f"workflow: {error}: the last good one is in force\n")
+        return compiler.last_good(folder, str(error))
 
 
 def _print(value: dict[str, Any]) -> None:

@@ -14,6 +14,10 @@ TITLE_LIMIT = 160
 COMMAND_LIMIT = 20_000  # what a rule's regex is shown of a command
 PATHS_LIMIT = 50  # of one event
 
+SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh"})
+DETACHING = frozenset({"setsid", "screen", "tmux", "systemd-run", "coproc", "daemonize"})  # what they start goes on
+CONTAINERS = frozenset({"docker", "podman", "docker-compose", "nerdctl"})
+
 
 class Tool:
     """A finished tool call.
@@ -96,14 +100,25 @@ class Event:
             KeyError, TypeError: it is no event.
         """
         event = cls(record["host"], record["moment"], record["name"], record["session"])
-        for name in cls.__slots__:
-            if name in record and name != "tool":
-                setattr(event, name, record[name])
+        _take(event, {name: value for name, value in record.items() if name != "tool"})
         if record.get("tool"):
             event.tool = Tool(record["tool"]["name"], record["tool"]["kind"])
-            for name, value in record["tool"].items():
-                setattr(event.tool, name, value)
+            _take(event.tool, record["tool"])
         return event
+
+
+def _take(part: "Event | Tool", found: "dict[str, Any]") -> None:
+    """Set the attributes that `found` names.
+
+    Raises:
+        TypeError: one is of another type than it starts with.
+    """
+    for name, value in found.items():
+        meant = getattr(part, name) if name in part.__slots__ else None
+        number = isinstance(meant, float) or meant is None
+        if not isinstance(value, (int, float, type(None)) if number else type(meant)):
+            raise TypeError(f"{name} is {type(value).__name__}")
+        setattr(part, name, value)
 
 
 class Reply:
@@ -156,12 +171,15 @@ def relative(path: str, cwd: str, root: str) -> str:
     return "." if path == root else path.removeprefix(root.rstrip("/") + "/")
 
 
-def in_background(command: str) -> bool:
+def in_background(command: str) -> bool:  # noqa: C901  a scanner: one branch a character
     """Whether a shell would answer for `command` before it has ended: a job sent off by a single `&`.
 
     Its exit code says nothing of how it ends. Quotes, `&&`, redirections (`2>&1`, `&>`), comments, arithmetic and the
-    bodies of here-documents do not count.
+    bodies of here-documents do not count, unless a shell is to run them. What detaches by itself counts.
     """
+    words = command.split()
+    if not DETACHING.isdisjoint(words) or ("-d" in words and not CONTAINERS.isdisjoint(words)):
+        return True
     index, last = 0, command.rfind("&")
     fresh = True  # a word may begin here, so that # begins a comment
     marks: list[str] = []  # of here-documents whose bodies begin with the next line
@@ -177,7 +195,9 @@ def in_background(command: str) -> bool:
             continue
         fresh = character in " \t\n;|&()"
         if character in "'\"":
-            index = _closing(command, index)
+            start, index = index, _closing(command, index)
+            if "&" in command[start:index] and _is_run(command[:start]) and in_background(command[start + 1 : index]):
+                return True
         elif character == "\\" or (character == "&" and follows == "&"):
             index += 1
         elif command.startswith("<<<", index):
@@ -185,12 +205,28 @@ def in_background(command: str) -> bool:
         elif command.startswith("$((", index):
             index = _place(command, "))", index)
         elif command.startswith("<<", index):
+            fed = _is_shell(command[:index].split()[-1:])
             mark, index = _mark(command, index + 2)
             marks.append(mark)
+            if fed and in_background(command[_place(command, "\n", index) :]):
+                return True
         elif character == "&" and follows != ">" and command[index - 1 : index] not in ("<", ">", "|", ";"):
             return True
         index += 1
     return False
+
+
+def _is_shell(words: "list[str]") -> bool:
+    return any(word.rpartition("/")[2] in SHELLS for word in words)
+
+
+def _is_run(before: str) -> bool:
+    """Whether the quoted words after `before` are commands: of `bash -c`, `eval` or `ssh HOST`."""
+    words = before.split()
+    option = words[-1] if words else ""
+    if option.startswith("-") and option.endswith("c"):
+        return _is_shell(words[-4:])
+    return option == "eval" or "ssh" in words[-4:]
 
 
 def _place(text: str, sought: str, start: int) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WHOLE = 2.0  # seconds for the hook
 LIMIT = 16 << 20  # bytes of a payload
 BUDGET = 0.7  # seconds to wait for the state's lock
+LONGEST_WAIT = 1.5  # whatever the environment asks for: what is left is for the answer
 BUDGET_AT_END = 0.3  # Codex gives SessionEnd 1 s, Claude Code 1.5 s
 FOLDER = ".holdfast"
 FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
@@ -108,7 +109,11 @@ class Run:
 
         event.at = round(time(), 3)
         try:
-            index = compiled.refresh(self.folder)
+            index = compiled.load(self.folder)
+            if index is None:
+                if self._stopped():
+                    return None
+                index = compiled.refresh(self.folder)
             if not index.concerns(event):
                 return None
             from holdfast.state.guard import Busy
@@ -123,6 +128,35 @@ class Run:
                 return self._spool(store, event, index)
         except BaseException as error:  # noqa: BLE001  the event must not be lost, whatever broke
             self._rescue(event, error)
+            return self._without_update(event)
+
+    def _stopped(self) -> bool:
+        """Whether hooks shall do nothing at all: asked before a workflow that changed is compiled."""
+        from holdfast.lean import read
+        from holdfast.state import document
+        from holdfast.state.store import place
+
+        try:
+            state = document.decode(read(place(self.folder, "HOLDFAST_STATE_FILE", "state.json")), lazily=True)
+        except OSError:
+            return False
+        return state is not None and state["mode"] == "stopped"
+
+    def _without_update(self, event: "Event") -> "Reply | None":
+        """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt."""
+        if event.moment != "session_start" or event.unheard:
+            return None
+        from holdfast import moments
+        from holdfast.workflow import index as compiled
+
+        try:
+            index = compiled.load(self.folder)
+            if index is None:
+                return None
+            state = open_store(self.folder, index, "").read()  # which tells of a degraded mode, too
+            reply: Reply | None = moments.module(event.moment).briefing(state, event, index)
+            return reply if state["mode"] == "monitoring" else None
+        except Exception:  # noqa: BLE001  then there is nothing to say
             return None
 
     def _update(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
@@ -134,6 +168,8 @@ class Run:
                 store.sweep()
             reply = moments.apply(state, event, index)
             self.record["decision"] = "applied" if state["revision"] != before else "passed over"
+            if state["mode"] == "stopped":
+                self.record["decision"] = ""  # nothing at all: no line in the trail either
             if state["phase"] != phase:
                 self.record["phase"] = state["phase"]
             return reply
@@ -143,7 +179,16 @@ class Run:
         reply: Reply | None = outcome.result
         self.record["revision"] = outcome.revision
         self.record["wait_ms"] = round(outcome.waited * 1000, 1)
-        self._write_down(self.record.get("decision", ""))
+        self.record["folded"] = outcome.folded or None
+        if self.record["decision"]:
+            self._write_down(self.record["decision"])
+        if starts and self.record["decision"]:
+            try:
+                os.stat(join(self.folder, "reserve"))
+            except OSError:  # once in a project, and after a full disk: only then the import is paid
+                from holdfast.state import reserve
+
+                reserve.make(self.folder)
         return reply
 
     def _spool(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
@@ -158,6 +203,12 @@ class Run:
         reply = moments.apply(state, event, index)
         self._write_down("spooled", "the lock was taken")
         store.fold_late()
+        from holdfast.state import spool
+
+        if len(spool.waiting(self.folder)) >= spool.MANY:  # nobody folds: only then the import is paid
+            from holdfast.state import degraded, guard
+
+            degraded.failed(self.folder, guard.Busy())
         return reply
 
     def _rescue(self, event: "Event", error: BaseException) -> None:
@@ -170,16 +221,25 @@ class Run:
             self._write_down("spooled", what)
         except Exception as second:  # noqa: BLE001  there is nothing left to try
             self._write_down("lost", f"{what}; {second}"[:400])
+        try:  # an update failed: nothing of this is on the common path
+            from holdfast.state import degraded
+
+            degraded.failed(self.folder, error)
+        except Exception:  # noqa: BLE001, S110  what it would have told is in the audit trail
+            pass
         if getenv("HOLDFAST_DEBUG"):
             import traceback
 
             self._write_down("traceback", "".join(traceback.format_exception(error)))
 
     def _put(self, event: "Event") -> None:
-        from holdfast import moments
         from holdfast.state import spool
 
-        if event.moment in moments.BY_ORDER and not event.key:
+        if event.tool is not None:
+            from holdfast.masking import mask
+
+            event.tool.command = mask(event.tool.command)[:2000]  # what it matched is in `matches`
+        if not event.key:
             event.key = f"{time_ns()}-{os.getpid()}"
         spool.put(self.folder, event.to_dict())
 
@@ -194,7 +254,7 @@ class Run:
             from holdfast.moments import identity
 
             line |= {"session": self.event.session, "moment": self.event.moment, "event": identity(self.event)}
-        line |= {"decision": decision, **self.record, "ms": round((monotonic() - self.began) * 1000, 1)}
+        line |= {**self.record, "decision": decision, "ms": round((monotonic() - self.began) * 1000, 1)}
         if error:
             line["error"] = clean(error, 2000)
         audit.append(place(self.folder, "HOLDFAST_AUDIT_LOG", "audit.jsonl"), line)
@@ -204,7 +264,7 @@ def budget(moment: str) -> float:
     """Seconds to wait for the state's lock."""
     asked = getenv("HOLDFAST_LOCK_TIMEOUT")
     try:
-        return max(0.0, min(float(asked), WHOLE))
+        return max(0.0, min(float(asked), LONGEST_WAIT))
     except ValueError:
         return BUDGET_AT_END if moment == "session_end" else BUDGET
 
@@ -252,4 +312,4 @@ def open_store(folder: str, index: "Index", writer: str) -> "Store":
     def fold(state: "dict[str, Any]", record: "dict[str, Any]") -> None:
         moments.apply(state, Event.from_dict(record), index)
 
-    return Store(folder, fold, writer)
+    return Store(folder, fold, writer, index.kept)

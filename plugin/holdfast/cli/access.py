@@ -68,7 +68,6 @@ def alter(project: "Project", change: "Callable[[State], Done]") -> None:
     """
     from holdfast import moments
     from holdfast.project import now
-    from holdfast.state import audit
 
     began = now()
     known = current(project)["notices"]  # and a damaged state is whole again, even if the change is refused
@@ -82,8 +81,7 @@ def alter(project: "Project", change: "Callable[[State], Done]") -> None:
     except Unchanged as reason:
         say(str(reason))
         return
-    record = {"time": began, "host": "command", "decision": done.what, "revision": state["revision"]}
-    audit.append(project.store.trail, record)
+    project.record(done.what, state["revision"])
     _tell(state, known)
     if done.aside:
         note(f"holdfast: {done.aside}")

@@ -99,13 +99,12 @@ def known(index: "Index", name: "str | None") -> None:
 def go(state: "State", index: "Index", name: str) -> None:
     """Enter a phase that the workflow has; those before it count as complete."""
     from holdfast import moments
-    from holdfast.moments import tracking
 
     moments.enter(state, name)
     phases = [phase["id"] for phase in index.workflow["phases"]]
     state["progress"]["completed"] = phases[: phases.index(name)]
     state["progress"]["finished"] = False
-    tracking.steps(state, index)
+    moments.steps(state, index)
 
 
 def position(index: "Index", name: str) -> str:

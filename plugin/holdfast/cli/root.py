@@ -3,7 +3,22 @@
 import click
 
 import holdfast as package
-from holdfast.cli import hook, install, mode, phase, signals, state, status, task, workflow
+from holdfast.cli import (
+    audit,
+    hook,
+    init,
+    install,
+    lock,
+    metrics,
+    mode,
+    phase,
+    recovery,
+    signals,
+    state,
+    status,
+    task,
+    workflow,
+)
 from holdfast.cli.groups import Group
 
 
@@ -33,7 +48,12 @@ for command in (
     signals.signal,
     mode.mode,
     workflow.workflow,
+    init.init,
     state.state,
+    lock.lock,
+    recovery.recovery,
+    audit.audit,
+    metrics.metrics,
     install.install,
     install.uninstall,
     hook.hook,

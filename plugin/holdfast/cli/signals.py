@@ -8,7 +8,7 @@ from holdfast.cli.access import Done, alter, current
 from holdfast.cli.groups import Group, nearest
 from holdfast.cli.output import ago, say, say_json
 from holdfast.cli.phase import position
-from holdfast.errors import HoldfastError, ValidationFailed
+from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.project import Project
@@ -29,19 +29,14 @@ def emit(name: str) -> None:
     Examples:
       holdfast signal emit APPROVED
     """
-    from holdfast.moments import outstanding, tracking
-    from holdfast.project import Project, now
+    from holdfast.moments import outstanding
+    from holdfast.project import Project
 
-    if not (0 < len(name) <= 64 and all((c.isascii() and c.isalnum()) or c in "_.-" for c in name)):  # noqa: PLR2004
-        raise ValidationFailed(
-            f"{name!r} is no name for a signal: 1 to 64 letters, digits, dots, dashes and underscores"
-        )
     project = Project.find()
     aside = _unknown(project, name)
 
     def change(state: "State") -> Done:
-        tracking.emit(state, name, now())
-        ended = tracking.end_phase(state, project.index)
+        ended = project.emit(state, name)
         line = f"signal {name} emitted"
         if ended and state["progress"]["finished"]:
             line += f"; the phase {ended} is complete, and with it the workflow"

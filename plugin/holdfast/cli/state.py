@@ -1,14 +1,13 @@
 """`holdfast state`: the state document itself."""
 
-import copy
-import json
-import sys
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING
 
 import click
 
-from holdfast.cli import phase
-from holdfast.cli.access import Done, Unchanged, alter, current
+from holdfast.cli import copies, merge_patch, migrate, takeover
+from holdfast.cli import status as overview
+from holdfast.cli.access import Done, alter, current, shown
 from holdfast.cli.groups import Group
 from holdfast.cli.output import say, say_json
 from holdfast.errors import StateCorrupt, ValidationFailed
@@ -16,19 +15,41 @@ from holdfast.errors import StateCorrupt, ValidationFailed
 if TYPE_CHECKING:
     from holdfast.state.document import State
 
-FIXED = ("revision", "schema_version", "seal")  # the store's own
-SHOWN = 200  # characters of a value
-
-Place = tuple[int | str, ...]
-
 
 @click.group(cls=Group)
 def state() -> None:
-    """Read, validate or patch the state document."""
+    """Make the state document, read, check and change it, and bring back what it was."""
 
 
 @state.command()
-def read() -> None:
+def init() -> None:
+    """Make the state, and leave one that is there as it is.
+
+    A damaged one is brought back from its newest valid copy, one of an older release is migrated. The project needs
+    a .holdfast folder: `holdfast init` makes one.
+
+    Examples:
+      holdfast state init
+    """
+    from holdfast.project import Project
+
+    project = Project.find()
+    path = project.store.path
+    if os.path.exists(path):
+        project.recovered()
+        say(f"{path}: is there, revision {current(project)['revision']}")
+        return
+
+    def change(made: "State") -> Done:
+        phase = f"phase {made['phase']}" if made["phase"] else "the workflow has no phases"
+        return Done("state init", f"{path}: made, {phase}")
+
+    alter(project, change)
+
+
+@state.command()
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write it to FILE, with mode 0600.")
+def read(out: "str | None") -> None:
     """Print the state as JSON.
 
     Events that wait in the spool are counted in. A damaged state is brought back from its newest valid copy
@@ -37,10 +58,20 @@ def read() -> None:
     Examples:
       holdfast state read
       holdfast state read | jq .phase
+      holdfast state read --out snapshot.json
     """
     from holdfast.project import Project
 
-    say_json(current(Project.find()))
+    found = current(Project.find())
+    if out is None:
+        say_json(found)
+        return
+    import json
+
+    from holdfast.install import files
+
+    files.replace(out, (json.dumps(found, indent=2) + "\n").encode("ascii"), 0o600)
+    say(f"{out}: written, revision {found['revision']}")
 
 
 @state.command()
@@ -82,7 +113,7 @@ def validate() -> None:
             f"{path}: written by a newer Holdfast (schema {found['schema_version']}, this one knows "
             f"{document.SCHEMA_VERSION}): upgrade"
         )
-    wrong = [f"{path}: {key(place)}: {message}" for place, message in faults(found)]
+    wrong = [f"{path}: {merge_patch.key(place)}: {message}" for place, message in merge_patch.faults(found)]
     if wrong:
         raise ValidationFailed("\n".join(wrong))
     edited = "" if document.decode(data) else "; edited by hand, the next update seals it again"
@@ -90,160 +121,61 @@ def validate() -> None:
 
 
 @state.command()
-@click.argument("text", metavar="JSON")
-def patch(text: str) -> None:
-    """Change the state by a JSON merge patch (RFC 7396).
+def reset() -> None:
+    """Begin anew, after a backup of what there is.
 
-    JSON is the patch, or - to read it from stdin. Only the keys that it names change; null removes an entry,
-    or stands as null where the key must stay. The result must be a valid state in a phase of the workflow, otherwise
-    nothing changes and the exit code is 4. A new phase is entered as by `holdfast phase set`, unless the patch
-    says more about the progress. revision, schema_version and seal cannot be patched.
+    Phases, tasks, signals, counters and imports go; revisions go on. `holdfast state recover before-reset --force`
+    takes it back.
 
     Examples:
-      holdfast state patch '{"mode": "paused"}'
-      holdfast state patch '{"tasks": {"refund-api": null}}'
-      holdfast state patch - < patch.json
+      holdfast state reset
     """
-    from holdfast.project import Project
+    from holdfast import moments
+    from holdfast.project import Project, now
+    from holdfast.state import document
 
-    changes = parsed(_from_stdin() if text == "-" else text)
     project = Project.find()
 
-    def change(state: "State") -> Done:
-        before = copy.deepcopy(state)
-        patched(state, changes)
-        if state["phase"] != before["phase"]:
-            phase.known(project.index, state["phase"])
-            if "progress" not in changes:
-                phase.go(state, project.index, state["phase"])
-        lines = differences(before, state)
-        if not lines:
-            raise Unchanged("nothing changed")
-        return Done(f"state patch {' '.join(sorted(changes))}", "\n".join(lines))
+    def change(found: "State") -> Done:
+        path = copies.keep(project, found, "before-reset")
+        revision, recent = found["revision"], found["recent"]  # what a host delivers twice counts once, after this too
+        found.clear()
+        found.update(document.new(now()), revision=revision, recent=recent)
+        moments.align(found, now(), project.index)
+        return Done("state reset", f"{project.store.path}: begun anew; what it was is kept as {path}")
 
     alter(project, change)
 
 
-def _from_stdin() -> bytes:
-    return sys.stdin.buffer.read() if sys.stdin else b""
+@state.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+def status(as_json: bool) -> None:
+    """Show how the state document fares. `holdfast status` shows what is in it.
 
+    Keys of --json, as in `holdfast status --json`:
+      state_file, schema_version, revision, size (bytes), phase, mode, degraded_mode, last_backup, backups,
+      spool, lock, errors, updated_at, updated_by
 
-def parsed(text: str | bytes) -> dict[str, Any]:
-    """The patch in `text`.
-
-    Raises:
-        ValidationFailed: it is none.
+    Examples:
+      holdfast state status
+      holdfast state status --json | jq .lock
     """
+    from holdfast.project import Project
 
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not JSON")
-
-    try:
-        found = json.loads(text, parse_constant=refuse)
-    except RecursionError:
-        raise ValidationFailed("the patch is not JSON that can be read: nested too deeply") from None
-    except ValueError as error:
-        raise ValidationFailed(f"the patch is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValidationFailed('the patch must be an object, as in \'{"mode": "paused"}\'')
-    for key in FIXED:
-        if key in found:
-            raise ValidationFailed(f"{key} cannot be patched: the store keeps it; leave it out")
-    return found
+    project = Project.find()
+    facts = overview.gather(project, shown(project))
+    if as_json:
+        say_json({key: facts[key] for key in overview.OF_STATE})
+    else:
+        overview.show(overview.of_document(facts))
 
 
-def merged(target: Any, changes: Any) -> Any:
-    """`target` with a merge patch applied (RFC 7396, section 2); neither is altered."""
-    if not isinstance(changes, dict):
-        return changes
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in changes.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
-
-
-def patched(state: "State", changes: dict[str, Any]) -> None:
-    """Apply a merge patch to a state, in place.
-
-    Raises:
-        ValidationFailed: the result is no valid state; each key at fault is named.
-    """
-    after = merged(state, changes)
-    for place, _message in faults(after):
-        _stand_as_null(after, changes, place)
-    wrong = faults(after)
-    if wrong:
-        raise ValidationFailed(f"the patch is refused: {'; '.join(f'{key(place)}: {text}' for place, text in wrong)}")
-    state.clear()
-    state.update(after)
-
-
-def _stand_as_null(after: Any, changes: Any, place: Place) -> None:
-    """Put null where the patch took a key away. Not every key may be missing, and some may be null."""
-    for part in place[:-1]:
-        if not isinstance(changes, dict) or part not in changes:
-            return
-        after, changes = after[part], changes[part]
-    if isinstance(changes, dict) and changes.get(place[-1], 0) is None:
-        after[place[-1]] = None
-
-
-def faults(found: "State") -> list[tuple[Place, str]]:
-    """Where a document is no valid state: the place of each key at fault, and what is wrong with it."""
-    from pydantic import ValidationError
-
-    from holdfast.state import schema
-
-    plain = {"extra_forbidden": "there is no such key", "missing": "is missing"}
-    try:
-        schema.State.model_validate({name: value for name, value in found.items() if name != "seal"})
-    except ValidationError as error:
-        told: dict[Place, str] = {}
-        for fault in error.errors(include_url=False, include_input=False):
-            message = plain.get(fault["type"], fault["msg"].removeprefix("Input "))
-            told.setdefault(_cut(found, fault["loc"]), message)
-        return list(told.items())
-    return []
-
-
-def _cut(found: Any, place: Place) -> Place:
-    """`place` without what lies below a plain value: pydantic names there which type of several it tried."""
-    for depth, part in enumerate(place):
-        if isinstance(found, dict):
-            found = found.get(part, {})
-        elif isinstance(found, list) and isinstance(part, int):
-            found = found[part]
-        else:
-            return place[:depth]
-    return place
-
-
-def key(place: Place) -> str:
-    """A place as people write it."""
-    return ".".join(map(str, place))
-
-
-def differences(before: Any, after: Any, place: Place = ()) -> list[str]:
-    """One line for each value that is another, is new or is gone."""
-    if before == after:
-        return []
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        return [f"{key(place)}: {_shown(before)} -> {_shown(after)}"]
-    lines = []
-    for name in sorted({*before, *after}):
-        where = (*place, name)
-        if name not in after:
-            lines.append(f"{key(where)}: removed")
-        elif name not in before:
-            lines.append(f"{key(where)}: added {_shown(after[name])}")
-        else:
-            lines += differences(before[name], after[name], where)
-    return lines
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+for command in (
+    merge_patch.patch,
+    copies.backup,
+    copies.backups,
+    copies.recover,
+    migrate.migrate,
+    takeover.import_,
+):
+    state.add_command(command)

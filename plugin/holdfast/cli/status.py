@@ -18,6 +18,24 @@ if TYPE_CHECKING:
 
 TASKS = 12  # open ones that are named
 SIGNALS = 12
+ERRORS = 5
+TRAIL = 1 << 20  # bytes of the audit trail's end
+OF_STATE = (
+    "state_file",
+    "schema_version",
+    "revision",
+    "size",
+    "phase",
+    "mode",
+    "degraded_mode",
+    "last_backup",
+    "backups",
+    "spool",
+    "lock",
+    "errors",
+    "updated_at",
+    "updated_by",
+)
 
 
 class Row(NamedTuple):
@@ -51,6 +69,10 @@ def status(as_json: bool) -> None:
       updated_at, updated_by    of the last save
       spool                events that wait to be written
       last_backup          null, or {file, at}
+      backups              how many copies there are
+      state_file, schema_version, size    of the state document; size in bytes, 0 before the first save
+      lock                 null, or {pid, command} of who holds the state's lock; Linux alone tells
+      errors               {count, since, last: [the newest 5]} in the audit trail, since the session began
 
     Examples:
       holdfast status
@@ -68,7 +90,7 @@ def status(as_json: bool) -> None:
 
 def gather(project: "Project", state: "State") -> dict[str, Any]:
     """What there is to say of a state, in the keys that `--json` prints."""
-    from holdfast.state import spool
+    from holdfast.state import backups, holder, spool
 
     index = project.index
     return {
@@ -89,8 +111,14 @@ def gather(project: "Project", state: "State") -> dict[str, Any]:
         "stats": state["stats"],
         "updated_at": state["metadata"]["last_modified"],
         "updated_by": state["metadata"]["last_writer"],
-        "spool": len(spool.waiting(project.folder)),
+        "spool": sum(path.endswith(spool.RECORD) for path in spool.waiting(project.folder)),
         "last_backup": _backup(project.folder),
+        "backups": len(backups.dated(project.folder)),
+        "state_file": project.store.path,
+        "schema_version": state["schema_version"],
+        "size": _size(project.store.path),
+        "lock": holder.find(project.store.lock),
+        "errors": _errors(project.store.trail, (state["current_session"] or {"started_at": 0})["started_at"]),
     }
 
 
@@ -142,6 +170,34 @@ def _backup(folder: str) -> dict[str, Any] | None:
         except FileNotFoundError:  # pruned a moment ago
             continue
     return None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _errors(trail: str, since: float) -> dict[str, Any]:
+    """What went wrong since a Unix time, by the newest part of the audit trail."""
+    from holdfast.lean import loads
+
+    try:
+        with open(trail, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - TRAIL, 0))
+            lines = file.read().splitlines()
+    except OSError:
+        lines = []
+    found = []
+    for line in lines:
+        try:
+            record = loads(line)
+        except ValueError:  # the first may be cut
+            continue
+        if isinstance(record, dict) and record.get("error") and record.get("time", 0) >= since:
+            found.append({key: record.get(key) for key in ("time", "decision", "error")})
+    return {"count": len(found), "since": since, "last": found[-ERRORS:]}
 
 
 def overview(facts: dict[str, Any]) -> list[Row]:
@@ -211,12 +267,52 @@ def _of_state(facts: dict[str, Any]) -> list[Row]:
         text += f", saved {ago(facts['updated_at'])} by {clean(facts['updated_by'], 160)}"
     rows = [
         Row("Counted", ", ".join(f"{key.removeprefix('total_').replace('_', ' ')} {stats[key]}" for key in counted)),
-        Row("State", text),
+        Row("State", f"{text}, {_kilobytes(facts)}"),
         Row("Last copy", f"{backup['file']}, {ago(backup['at'])}" if backup else "none yet"),
     ]
+    rows[2:2] = _of_waiting(facts)
+    return rows + _of_errors(facts)
+
+
+def _kilobytes(facts: dict[str, Any]) -> str:
+    return f"{facts['size'] / 1000:.1f} kB, schema {facts['schema_version']}"
+
+
+def _of_waiting(facts: dict[str, Any]) -> list[Row]:
+    rows = []
     if facts["spool"]:
-        rows.insert(2, Row("Spool", f"{facts['spool']} events wait for the next writer"))
+        rows.append(Row("Spool", f"{facts['spool']} events wait for the next writer"))
+    if facts["lock"]:
+        rows.append(Row("Lock", f"held by process {facts['lock']['pid']} ({clean(facts['lock']['command'], 40)})"))
     return rows
+
+
+def _of_errors(facts: dict[str, Any]) -> list[Row]:
+    errors = facts["errors"]
+    if not errors["count"]:
+        return []
+    newest = errors["last"][-1]
+    many = "1 error" if errors["count"] == 1 else f"{errors['count']} errors"
+    text = f"{many} since the session started; the last {ago(newest['time'])}: {clean(str(newest['error']), 300)}"
+    return [Row("Errors", text, "yellow")]
+
+
+def of_document(facts: dict[str, Any]) -> list[Row]:
+    """The facts about the document itself, in words."""
+    here, degraded, backup = facts["phase"], facts["degraded_mode"], facts["last_backup"]
+    rows = [
+        Row("State", facts["state_file"]),
+        Row("Schema", str(facts["schema_version"])),
+        Row("Revision", str(facts["revision"])),
+        Row("Size", f"{facts['size']} bytes"),
+        Row("Phase", here["id"] if here else "none"),
+        Row("Mode", facts["mode"]),
+        Row("Degraded", clean(degraded["reason"], 600) or "yes" if degraded["enabled"] else "no"),
+        Row("Backups", f"{facts['backups']}" + (f", the last {backup['file']}, {ago(backup['at'])}" if backup else "")),
+        Row("Spool", f"{facts['spool']} events wait"),
+    ]
+    rows += [row for row in _of_waiting(facts) if row.label == "Lock"] or [Row("Lock", "no holder is known")]
+    return rows + (_of_errors(facts) or [Row("Errors", "none since the session started")])
 
 
 def show(rows: list[Row]) -> None:

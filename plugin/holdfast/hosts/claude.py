@@ -63,10 +63,13 @@ def parse(payload: "dict[str, Any]") -> "Event | None":
         return None
     if event.moment == "prompt":
         event.prompt = text(payload, "prompt", "")
-        event.key = text(payload, "prompt_id", "") + fingerprint(event.prompt)
+        turn, words = text(payload, "prompt_id", ""), fingerprint(event.prompt)
+        event.key, event.source = (turn + words, "") if turn else ("", words)  # older releases send none
     elif event.moment == "tool_done":
         event.tool = tool = _tool(payload, failed=event.name == "PostToolUseFailure")
-        event.key = text(payload, "tool_use_id", "") or fingerprint(tool.name, mapping(payload, "tool_input"))
+        event.key = text(payload, "tool_use_id", "")
+        if not event.key:  # told apart by what lies between
+            event.source = fingerprint(tool.name, mapping(payload, "tool_input"), payload.get("tool_response"))
     elif event.moment == "session_start":
         event.source = text(payload, "source", "startup")
     else:

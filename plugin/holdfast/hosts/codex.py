@@ -34,7 +34,7 @@ HEARD = ("SessionStart", "UserPromptSubmit", "PostToolUse")
 LONGEST = 8_000  # bytes: past about 2,500 tokens, of four bytes each, a text is cut to its head and tail
 TAIL = 256 * 1024
 TOLD_APART = 24  # characters of output that must agree before a line without its id is taken for ours
-PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
+PATCHED = ("*** Add File: ", "*** Update File: ", "*** Move to: ")  # what is deleted was not written
 
 
 def parse(payload: "dict[str, Any]") -> "Event | None":
@@ -48,10 +48,13 @@ def parse(payload: "dict[str, Any]") -> "Event | None":
         return None
     if event.moment == "prompt":
         event.prompt = text(payload, "prompt", "")
-        event.key = text(payload, "turn_id", "") + fingerprint(event.prompt)
+        turn, words = text(payload, "turn_id", ""), fingerprint(event.prompt)
+        event.key, event.source = (turn + words, "") if turn else ("", words)
     elif event.moment == "tool_done":
         event.tool = tool = _tool(payload, event.transcript)
-        event.key = text(payload, "tool_use_id", "") or fingerprint(tool.name, mapping(payload, "tool_input"))
+        event.key = text(payload, "tool_use_id", "")
+        if not event.key:  # told apart by what lies between
+            event.source = fingerprint(tool.name, mapping(payload, "tool_input"), payload.get("tool_response"))
     elif event.moment == "session_start":
         event.source = text(payload, "source", "startup")
     else:
@@ -87,10 +90,14 @@ def _tool(payload: "dict[str, Any]", transcript: str) -> Tool:
 
 
 def patched(patch: str) -> "list[str]":
-    """The paths that a patch names, relative to the session's folder or absolute."""
-    found = []
+    """The paths that a patch writes, relative to the session's folder or absolute; of a move the new one."""
+    found: list[str] = []
     for line in patch.split("\n"):
-        found += [line[len(mark) :].strip() for mark in PATCHED if line.startswith(mark)]
+        for mark in PATCHED:
+            if line.startswith(mark):
+                if mark == PATCHED[2]:
+                    del found[-1:]
+                found.append(line[len(mark) :].strip())
     return found
 
 

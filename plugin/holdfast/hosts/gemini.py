@@ -117,11 +117,13 @@ def _shell_outcome(shown: str) -> "tuple[str, int | None]":
     """How a command ended. Only the lines after its output tell, read from the end, since output can imitate them."""
     body = shown.strip()
     if body.startswith("<untrusted_context>"):
-        body = body[len("<untrusted_context>") :].removesuffix("</untrusted_context>").strip()
+        body = body[len("<untrusted_context>") :].rpartition("</untrusted_context>")[0].strip()
     if not body.startswith("Output:"):
         return "unknown", None
     outcome: str = "ok"
     for line in reversed(body.split("\n")[1:]):
+        if not line.strip():
+            continue
         if not line.startswith(TRAILER):
             break
         if line.startswith("Exit Code:"):  # the host tells of no other than a failure's; what else says so is output

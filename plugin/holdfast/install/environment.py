@@ -93,7 +93,7 @@ def running(*, mend: bool = True) -> Runtime:
         files.make_folder(base)
         link(base, package)
         with contextlib.suppress(OSError):  # hooks then start from the modules, a little slower
-            bytecode.bundle(package)
+            bytecode.bundle(os.path.join(base, "plugin", "holdfast"))  # as hooks see it
     return Runtime(interpreter, os.path.join(base, "hooks"), os.path.join(package, "bundle", "manifests"))
 
 

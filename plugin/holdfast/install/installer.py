@@ -209,6 +209,8 @@ def _make_folder(place: Place) -> str:
 
     files.make_folder(place.project)
     files.make_folder(place.folder, 0o700)
+    with contextlib.suppress(OSError):
+        os.chmod(place.folder, 0o700)  # a clone brings it as git makes folders
     missing = _missing(place)
     for path, content in missing.items():
         files.replace(path, content)

@@ -130,11 +130,61 @@ def save(folder: str, targets: list[Target]) -> None:
     Raises:
         HoldfastError: it cannot be written.
     """
+    _write(folder, targets, _others(folder))
+
+
+def _others(folder: str) -> dict[str, Any]:
+    """What the record holds besides the targets: what was taken over from other tools."""
+    try:
+        content = json.loads(files.read(path(folder)) or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {key: value for key, value in content.items() if key not in ("version", "targets")}
+
+
+def _write(folder: str, targets: list[Target], others: dict[str, Any]) -> None:
     where = path(folder)
-    if not targets:
+    if not targets and not others:
         files.remove(where, follow=False)
         return
-    content = {"version": VERSION, "targets": [asdict(target) for target in targets]}
+    content = {"version": VERSION, "targets": [asdict(target) for target in targets], **others}
     data = (json.dumps(content, indent=2) + "\n").encode()
     if files.read(where) != data:
         files.replace(where, data, 0o600, follow=False)
+
+
+def take_over(folder: str, original: dict[str, Any], synced: dict[str, Any], echo: Callable[[str], None]) -> None:
+    """Keep what another tool synchronised: its targets under `synced`, its whole state under `migrated_from`.
+
+    A state that was taken over earlier stays under the new one's own `migrated_from`.
+
+    Args:
+        folder: where the record is.
+        original: the other tool's state.
+        synced: what it says of each target, by name.
+        echo: prints a line.
+
+    Raises:
+        HoldfastError: the record cannot be read or written.
+    """
+    targets = load(folder, echo)
+    others = _others(folder)
+    earlier = others.get("migrated_from")
+    if isinstance(earlier, dict) and not any(original == part for part in _chain(earlier)):
+        original = json.loads(json.dumps(original))
+        _chain(original)[-1]["migrated_from"] = earlier
+    elif earlier is not None:
+        original = earlier
+    kept = others.get("synced")
+    others |= {"synced": {**(kept if isinstance(kept, dict) else {}), **synced}, "migrated_from": original}
+    _write(folder, targets, others)
+
+
+def _chain(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """A state, the one that it was migrated from, and so on."""
+    found = [state]
+    while isinstance(inner := found[-1].get("migrated_from"), dict):
+        found.append(inner)
+    return found

@@ -40,7 +40,12 @@ def identity(event: "Event") -> str:
 
     For one told apart by order it is the same for each of its sort.
     """
-    return digest(event.session, event.moment, event.source if event.moment in BY_ORDER else event.key)
+    return digest(event.session, event.moment, event.source if _by_order(event) else event.key)
+
+
+def _by_order(event: "Event") -> bool:
+    """Whether only what lies between tells it from the next of its sort."""
+    return event.moment in BY_ORDER or not event.key
 
 
 def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
@@ -52,14 +57,14 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
         return None
     own = module(event.moment)
     name = once = identity(event)
-    if event.moment in BY_ORDER:
+    if _by_order(event):
         once = digest(name, event.key) if event.key else ""  # a spooled one has a key: its file may be folded twice
         session = state["sessions"].get(event.session)
         if once not in state["recent"] and session is not None and session["last_event"] == name:
             if once:
                 _remember(state, once)
             # a session that died is started again: nothing to count, but its new process knows nothing yet
-            return own.repeat(state, event, index)  # type: ignore[no-any-return]
+            return own.repeat(state, event, index) if event.moment == "session_start" else None
     if once and once in state["recent"]:
         return None
     if state["mode"] == "paused" and event.moment not in ("session_start", "session_end"):
@@ -68,12 +73,12 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
         _remember(state, once)
     else:
         state["revision"] += 1
-    _tell_of_trouble(state, event)
-    align(state, event.at, index)
     _see(state, event, name)
     if state["mode"] == "paused":
         own.note_session(state, event)
         return None
+    _tell_of_trouble(state, event)
+    align(state, event.at, index)
     reply: Reply | None = own.apply(state, event, index)
     return reply
 
@@ -93,9 +98,9 @@ def _tell_of_trouble(state: "State", event: "Event") -> None:
 
 def _see(state: "State", event: "Event", name: str) -> None:
     """Note that the session lives. A subagent's events come under its parent's id."""
-    session = state["sessions"].get(event.session)
+    session = state["sessions"].pop(event.session, None)
     if session is None:
-        session = state["sessions"][event.session] = {
+        session = {
             "host": event.host,
             "started_at": event.at,
             "last_seen": event.at,
@@ -108,7 +113,8 @@ def _see(state: "State", event: "Event", name: str) -> None:
             "unheard": False,
             "last_event": "",
         }
-    session["last_seen"] = max(event.at, session["last_seen"])
+    state["sessions"][event.session] = session  # the last seen comes last, whatever the clock says
+    session["last_seen"] = event.at
     session["ended_at"] = None
     session["last_event"] = name
 
@@ -122,7 +128,11 @@ def align(state: "State", at: float, index: "Index") -> None:
         if not index.header["error"]:
             state["phase"] = None
         return
-    if index.phase(state["phase"]) is None:
+    found, progress = index.phase(state["phase"]), state["progress"]
+    if found is not None and progress["finished"] and found[0] + 1 < len(phases):
+        enter(state, phases[found[0] + 1]["id"])  # the workflow was complete, and has got another phase since
+        progress["finished"] = False
+    elif found is None:
         if state["phase"] is not None:
             gone = clean(state["phase"], 80)
             notice(
@@ -130,9 +140,9 @@ def align(state: "State", at: float, index: "Index") -> None:
             )
         enter(state, phases[0]["id"])
         # it began before this event, whose signals count
-        state["progress"]["entered"] = max(state["revision"] - 1, 0)
-        state["progress"]["completed"] = []
-        state["progress"]["finished"] = False
+        progress["entered"] = max(state["revision"] - 1, 0)
+        progress["completed"] = []
+        progress["finished"] = False
 
 
 def enter(state: "State", phase: str) -> None:
@@ -142,6 +152,18 @@ def enter(state: "State", phase: str) -> None:
     for session in state["sessions"].values():
         session["activated"] = []
         session["told"] = None
+
+
+def steps(state: "State", index: "Index") -> None:
+    """Bring the current session's steps, which are the workflow's phases counted from 1, up to date."""
+    current = state["current_session"]
+    if current is None:
+        return
+    phases = [phase["id"] for phase in index.workflow["phases"]]
+    done = [phases.index(name) + 1 for name in state["progress"]["completed"] if name in phases]
+    current["steps_completed"] = sorted(done)
+    current["last_step"] = max(done, default=0)
+    current["total_steps"] = len(phases)
 
 
 def open_step(state: "State", index: "Index") -> str:

@@ -1,7 +1,6 @@
 """At a prompt: names the skills that apply to it, and the open step of the phase."""
 
-from holdfast import deadline
-from holdfast.events import Reply
+from holdfast.events import Reply, clean
 from holdfast.moments import open_step
 from holdfast.state.document import ACTIVATED
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from holdfast.state.document import State
     from holdfast.workflow.index import Index
 
-MATCHING = 0.4  # seconds that all patterns together may take for one prompt
 MOST = 8  # skills named at once
 PRIORITIES = ("critical", "high", "medium", "low")
 ENFORCEMENTS = {
@@ -25,17 +23,9 @@ ENFORCEMENTS = {
 
 def match(event: "Event", index: "Index") -> None:
     """Find the skills whose keywords or patterns occur in the prompt."""
-    found: dict[str, bool] = {}
-    deadline.limit(MATCHING)
-    try:
-        index.skills_asked_for(event.prompt, found)
-    except deadline.Expired:
-        if deadline.left() <= 0:
-            raise
+    event.matches["skills"], slow = index.skills_asked_for(event.prompt)
+    if slow:
         event.matches["slow"] = True
-    finally:
-        deadline.restore()
-    event.matches["skills"] = list(found)
 
 
 def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
@@ -59,6 +49,7 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
 
         session["unheard"] = False
         lines.append(resume.text(state, event, index))
+        resume.all_told(state)
     elif new or not (told or event.subagent):
         step = open_step(state, index)
         if step:
@@ -99,7 +90,7 @@ def _named(skills: "list[tuple[str, dict[str, Any]]]") -> str:
     """The skills' names with what the workflow says of them."""
     single = len(skills) == 1
     parts = [
-        f"{name} (priority {PRIORITIES[skill['priority']]}, {ENFORCEMENTS[skill['enforcement']]})"
+        f"{clean(name, 200)} (priority {PRIORITIES[skill['priority']]}, {ENFORCEMENTS[skill['enforcement']]})"
         for name, skill in skills
     ]
     return f"{'skill' if single else 'skills'} for this prompt: {'; '.join(parts)}."

@@ -5,9 +5,8 @@ an identical text, and piles up a changed one.
 """
 
 from holdfast.events import PATH_LIMIT, Reply, clean
-from holdfast.moments import open_step
-from holdfast.moments.tracking import steps
-from holdfast.state.document import newest_sessions
+from holdfast.moments import open_step, steps
+from holdfast.state.document import look, newest_sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +47,14 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
         return None
     reply = briefing(state, event, index)
     session["told"] = state["phase"]
+    all_told(state)
+    return reply
+
+
+def all_told(state: "State") -> None:
+    """Note that the user has heard what there was to say."""
     for kept in state["notices"]:
         kept["told"] = True
-    return reply
 
 
 def repeat(state: "State", event: "Event", index: "Index") -> "Reply | None":
@@ -101,6 +105,10 @@ def text(state: "State", event: "Event", index: "Index") -> str:
     """The briefing: most important first, cut at the workflow's `max_chars`."""
     lines = _standing(state, index)
     lines += [f"For the user: {clean(kept['text'], 400)}" for kept in state["notices"] if not kept["told"]]
+    mode = state["degraded_mode"]
+    if mode["enabled"]:
+        off = ", ".join(clean(name, 80) for name in mode["disabled_features"]) or "nothing named"
+        lines.append(f"Holdfast works in degraded mode: {clean(mode['reason'], 300)}; off: {off}.")
     failure = _last_failure(state)
     if failure:
         code = "" if failure["exit_code"] is None else f" with exit code {failure['exit_code']}"
@@ -122,7 +130,7 @@ def _standing(state: "State", index: "Index") -> "list[str]":
     if not step:
         return []
     lines = [f"Holdfast keeps this project's workflow, {state['metadata']['workflow']}. {step}"]
-    done = state["progress"]["completed"]
+    done = [name for name in state["progress"]["completed"] if index.phase(name) is not None]
     if done:
         lines.append(f"Phases complete: {', '.join(clean(name, 80) for name in done)}.")
     return lines
@@ -135,15 +143,15 @@ def _last_failure(state: "State") -> "dict[str, Any] | None":
 
 def _work(state: "State") -> "list[str]":
     lines = []
-    tasks = state["tasks"].values()
+    tasks, completed = look(state, "tasks").values(), look(state, "completed_tasks")
     rank = {"in_progress": 0, "pending": 1}
     still = sorted((task for task in tasks if task["status"] in rank), key=lambda task: rank[task["status"]])
     if still:
         named = [clean(task["title"], 120) + (" (begun)" if task["status"] == "in_progress" else "") for task in still]
         more = f"; and {len(named) - TASKS} more" if len(named) > TASKS else ""
         lines.append(f"Open tasks: {'; '.join(named[:TASKS])}{more}.")
-    if state["completed_tasks"]:
-        lines.append(f"Tasks done: {len(state['completed_tasks'])}.")
+    if completed:
+        lines.append(f"Tasks done: {len(completed)}.")
     files: list[str] = []
     for name in newest_sessions(state):
         for path in reversed(state["sessions"][name]["files"]):

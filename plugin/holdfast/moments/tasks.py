@@ -33,7 +33,7 @@ def take(state: "State", event: "Event", tool: "Tool") -> None:
         if not name:
             if not title:
                 continue
-            name = identifier(state, title)
+            name = _new(state, title, event.session, todo.get("ref") or "")
         named.append(name)
         put(state, name, title, status, source, event.at)
         state["tasks"][name]["session"] = event.session
@@ -41,7 +41,7 @@ def take(state: "State", event: "Event", tool: "Tool") -> None:
             state["tasks"][name]["ref"] = clean(todo["ref"], 40)
     if tool.whole_list:
         for name, task in list(state["tasks"].items()):
-            mine = task["session"] == event.session and task["source"] == source
+            mine = task.get("session") == event.session and task["source"] == source
             if mine and name not in named and task["status"] not in ("completed", "cancelled"):
                 drop(state, name)
 
@@ -51,9 +51,17 @@ def _known(state: "State", session: str, number: str) -> str:
     if number:
         name: str
         for name, task in state["tasks"].items():
-            if task["ref"] == number and task["session"] == session:
+            if task.get("ref") == number and task.get("session") == session:
                 return name
     return ""
+
+
+def _new(state: "State", title: str, session: str, number: str) -> str:
+    """The id of a task that the session's host gives the number: another one where it has the same title twice."""
+    name = identifier(state, title)
+    task = state["tasks"].get(name) or {}
+    twice = number and task.get("ref") and task.get("session") == session and task["ref"] != number
+    return f"{name}-{clean(number, 40)}" if twice else name
 
 
 def identifier(state: "State", title: str) -> str:

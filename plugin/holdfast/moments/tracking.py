@@ -3,9 +3,9 @@
 from holdfast import deadline
 from holdfast.events import COMMAND_LIMIT, PATH_LIMIT, Reply, clean
 from holdfast.lean import digest
-from holdfast.moments import enter, open_step, outstanding
+from holdfast.moments import enter, open_step, outstanding, steps
 from holdfast.state.document import ACTIVATED, FILES
-from holdfast.workflow.patterns import search
+from holdfast.workflow.patterns import MOST_SLOW, given_up, search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from holdfast.events import Event, Tool
     from holdfast.state.document import State
     from holdfast.workflow.index import Index
-
-PATTERNS = 0.3  # seconds that all regexes of one event may take together
 
 
 def match(event: "Event", index: "Index") -> None:
@@ -26,25 +24,34 @@ def match(event: "Event", index: "Index") -> None:
     inside = [path for path in tool.paths if not path.startswith("/") and path[1:2] != ":"]
     command = tool.command[:COMMAND_LIMIT]
     found: list[list[Any]] = []
-    deadline.limit(PATTERNS)
-    try:
-        for rule in index.signals(tool.kind):
-            if rule["outcome"] != tool.outcome and (rule["outcome"] or tool.outcome == "failed"):
-                continue
-            if rule["paths"] and not any(search(glob, path, path) for glob in rule["paths"] for path in inside):
-                continue
-            if rule["command"] and not search(rule["command"], command, command.lower()):
-                continue
-            found.append([rule["name"], rule["after"]])
-        if inside and tool.kind == "edit":
-            event.matches["armed"] = index.skills_touched_by(inside)
-    except deadline.Expired:
-        if deadline.left() <= 0:
-            raise
-        event.matches["slow"] = True
-    finally:
-        deadline.restore()
+    slow = 0
+    if tool.kind == "shell":
+        event.matches["command"] = digest(" ".join(tool.command.split()))
+    for rule in index.signals(tool.kind):
+        if slow >= MOST_SLOW:
+            break
+        try:
+            if _meets(rule, tool.outcome, inside, command):
+                found.append([rule["name"], rule["after"]])
+        except deadline.Expired:
+            slow = given_up(slow)
     event.matches["signals"] = found
+    if inside and tool.kind == "edit":
+        try:
+            event.matches["armed"] = index.skills_touched_by(inside)
+        except deadline.Expired:
+            slow = given_up(slow)
+    if slow:
+        event.matches["slow"] = True
+
+
+def _meets(rule: "dict[str, Any]", outcome: str, paths: "list[str]", command: str) -> bool:
+    """Whether a finished call is what a rule asks for. One that names no outcome is not met by a failure."""
+    if rule["outcome"] != outcome and (rule["outcome"] or outcome == "failed"):
+        return False
+    if rule["paths"] and not any(search(glob, path, path) for glob in rule["paths"] for path in paths):
+        return False
+    return not rule["command"] or search(rule["command"], command, command.lower())
 
 
 def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
@@ -63,7 +70,7 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
         _note_outcome(state, session, event, tool)
     if tool.skill and tool.outcome != "failed":
         _keep(session["activated"], [clean(tool.skill, 120)], ACTIVATED)
-    if tool.todos and tool.outcome != "failed":
+    if (tool.todos or tool.whole_list) and tool.outcome != "failed":
         from holdfast.moments import tasks
 
         tasks.take(state, event, tool)
@@ -119,18 +126,6 @@ def complete(state: "State", phase: str) -> None:
         done.append(phase)
 
 
-def steps(state: "State", index: "Index") -> None:
-    """Bring the current session's steps, which are the workflow's phases counted from 1, up to date."""
-    current = state["current_session"]
-    if current is None:
-        return
-    phases = [phase["id"] for phase in index.workflow["phases"]]
-    done = [phases.index(name) + 1 for name in state["progress"]["completed"] if name in phases]
-    current["steps_completed"] = sorted(done)
-    current["last_step"] = max(done, default=0)
-    current["total_steps"] = len(phases)
-
-
 def _touch(session: "dict[str, Any]", paths: "list[str]") -> None:
     _keep(session["files"], [clean(path, PATH_LIMIT) for path in paths], FILES)
 
@@ -148,7 +143,7 @@ def _note_outcome(state: "State", session: "dict[str, Any]", event: "Event", too
     """A failure stands until the same command passes, in whichever session."""
     if tool.outcome == "unknown":
         return
-    name = digest(" ".join(tool.command.split()))
+    name = event.matches.get("command") or digest(" ".join(tool.command.split()))
     if tool.outcome == "failed":
         from holdfast.masking import mask
 

@@ -3,7 +3,7 @@
 The file is rotated at 5 MB, and three older ones are kept: `audit.jsonl.1` is the newest of them.
 """
 
-from holdfast.lean import dumps, os, write
+from holdfast.lean import dumps, os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ def append(path: str, record: "dict[str, Any]") -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(path, flags, 0o600)
         try:
-            write(fd, dumps(line).encode("ascii") + b"\n")
+            data = dumps(line).encode("ascii") + b"\n"
+            done = os.write(fd, data)
+            if done < len(data):  # a full disk took a part of it, from which the next line would run on
+                os.ftruncate(fd, os.fstat(fd).st_size - done)
             full = os.fstat(fd).st_size > LIMIT
         finally:
             os.close(fd)

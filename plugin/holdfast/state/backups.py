@@ -2,7 +2,8 @@
 
 `backups/previous.json` is the file that the last update replaced, kept by a hard link, which costs nothing. The live
 file itself is never linked for longer than the update takes: damage in place would reach its backup. Dated copies are
-named `state-<UTC time>-r<revision>[-<reason>].json`; the newest 20 are kept.
+named `state-<UTC time>-r<revision>[-<reason>].json`. How many are kept, and for how long, is the workflow's
+`backups: {keep, max_age_days}`.
 """
 
 from time import gmtime, strftime
@@ -12,33 +13,45 @@ from holdfast.lean import join, os, write
 FOLDER = "backups"
 PREVIOUS = "previous.json"
 PREFIX = "state-"
-KEPT = 20
+KEPT = 20  # where the workflow says nothing
+DAY = 86400  # seconds
 EVERY = 60.0  # seconds between copies that nothing else brings about
 
 
 def keep_previous(folder: str, live: str) -> None:
-    """Give the live file, which is about to be replaced, the name of the previous revision as well."""
+    """Give the live file, which is about to be replaced, the name of the previous revision as well.
+
+    The name goes from one file to the other in one step: while a damaged live file is put aside, and until the one
+    that was recovered stands in its place, the previous revision may be all there is.
+    """
     previous = join(join(folder, FOLDER), PREVIOUS)
+    spare = previous + ".tmp"
     try:
-        os.unlink(previous)
-    except FileNotFoundError:
-        pass
-    except OSError:
-        return
-    try:
-        os.link(live, previous)
-    except FileNotFoundError:
         try:
+            os.link(live, spare)
+        except FileNotFoundError:  # there is no folder yet; or no live file: then there is one
             os.mkdir(join(folder, FOLDER), 0o700)
-            os.link(live, previous)
-        except OSError:  # there is no live file yet
-            pass
-    except OSError:  # a file system without hard links: the dated copies remain
+            os.link(live, spare)
+        except FileExistsError:  # a killed writer left it
+            os.unlink(spare)
+            os.link(live, spare)
+        try:
+            os.replace(spare, previous)
+        finally:  # still there if both names are of one file, as a killed writer leaves it: such a rename does nothing
+            os.unlink(spare)
+    except OSError:  # mostly: it is not there; or a file system without hard links: the dated copies remain
         pass
 
 
 def copy(  # noqa: PLR0913  what is copied, and all that its name says
-    folder: str, data: bytes, revision: int, at: float, reason: str = "", *, durable: bool = True
+    folder: str,
+    data: bytes,
+    revision: int,
+    at: float,
+    reason: str = "",
+    *,
+    durable: bool = True,
+    kept: "tuple[int, int | None]" = (KEPT, None),
 ) -> str:
     """Write a dated copy and let go of the oldest.
 
@@ -49,6 +62,7 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
         at: Unix time in seconds.
         reason: a word for the name.
         durable: whether it has to be on the disk when this returns.
+        kept: how many copies stay, and for how many days; None for any age.
 
     Returns:
         The copy's path.
@@ -78,7 +92,12 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     except BaseException:
         os.unlink(temporary)
         raise
-    prune(folder)
+    if durable:
+        from holdfast.state.spool import sync
+
+        sync(backups)
+        sync(folder)  # which may have been given its backups just now
+    prune(folder, kept, at)
     return path
 
 
@@ -88,13 +107,30 @@ def dated(folder: str) -> "list[str]":
         names = os.listdir(join(folder, FOLDER))
     except FileNotFoundError:
         return []
-    return sorted(name for name in names if name.startswith(PREFIX) and name.endswith(".json"))
+    return sorted((name for name in names if name.startswith(PREFIX) and name.endswith(".json")), key=parts)
 
 
-def prune(folder: str) -> None:
-    """Let go of the oldest copies beyond those that are kept."""
-    for name in dated(folder)[:-KEPT]:
-        try:
-            os.unlink(join(join(folder, FOLDER), name))
-        except OSError:
-            pass
+def parts(name: str) -> "tuple[str, int, str]":
+    """The UTC time, the revision and the reason in a dated copy's name, in the order of age."""
+    at, _, rest = name[len(PREFIX) : -len(".json")].partition("-r")
+    revision, _, reason = rest.partition("-")
+    return at, int(revision) if revision.isdecimal() else 0, reason
+
+
+def prune(folder: str, kept: "tuple[int, int | None]", at: float) -> None:
+    """Let go of the copies that are too many or too old. The newest stays, however old it is.
+
+    Args:
+        folder: the project's `.holdfast`.
+        kept: how many stay, and for how many days; None for any age.
+        at: Unix time in seconds.
+    """
+    most, days = kept
+    oldest = "" if days is None else strftime("%Y%m%dT%H%M%SZ", gmtime(max(at - days * DAY, 0)))
+    names = dated(folder)
+    for place, name in enumerate(names[:-1]):
+        if place < len(names) - most or parts(name)[0] < oldest:
+            try:
+                os.unlink(join(join(folder, FOLDER), name))
+            except OSError:
+                pass

@@ -25,7 +25,9 @@ SIGNALS = 300
 RECENT = 256  # identities of events; more than the store folds at once
 NOTICES = 8
 
-LAZY = ("tasks", "completed_tasks")  # keys that most events do not touch
+NO_ROOM = "no room on the disk"  # the reason of a degraded mode that ends by itself: see degraded.py
+
+LAZY = ("tasks", "completed_tasks", "imported")  # keys that most events do not touch
 
 SEAL = b'{"seal":"'
 HEX = 64
@@ -54,7 +56,7 @@ def new(at: float) -> "State":
             "recoveries": 0,
         },
         "degraded_mode": {"enabled": False, "reason": "", "timestamp": None, "disabled_features": []},
-        "metadata": {"created": at, "last_modified": at, "last_writer": "", "workflow": ""},
+        "metadata": {"created": at, "last_modified": at, "last_writer": "", "workflow": "", "migrations": []},
         "progress": {"entered": 0, "signals": {}, "completed": [], "finished": False},
         "recent": [],
         "notices": [],
@@ -77,9 +79,8 @@ def notice(state: "State", at: float, text: str) -> None:
 
 
 def newest_sessions(state: "State") -> "list[str]":
-    """The sessions' ids, the last seen first."""
-    sessions = state["sessions"]
-    return sorted(sessions, key=lambda name: sessions[name]["last_seen"], reverse=True)
+    """The sessions' ids, the last seen first: they are kept in that order, since a clock may be set back."""
+    return list(reversed(state["sessions"]))
 
 
 def bound(state: "State") -> None:
@@ -122,6 +123,12 @@ class Lazy(dict):  # type: ignore[type-arg]
         """Parse what is kept under `key`."""
         self[key] = value = loads(self.raw.pop(key))
         return value
+
+
+def look(state: "State", key: str) -> "Any":
+    """What stands under `key`, to read only: a Lazy state goes on holding it as it was written."""
+    raw = getattr(state, "raw", {}).get(key)
+    return state[key] if raw is None else loads(raw)
 
 
 def whole(state: "State") -> "State":

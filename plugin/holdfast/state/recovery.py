@@ -7,9 +7,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import StateCorrupt
+from holdfast.errors import StateCorrupt, ValidationFailed
 from holdfast.lean import join, loads, read
-from holdfast.state import audit, backups, document
+from holdfast.state import audit, backups, document, migrations
 
 if TYPE_CHECKING:
     from holdfast.state.document import State
@@ -26,7 +26,12 @@ def newer(state: "dict[str, Any]") -> bool:
     return isinstance(version, int) and version > document.SCHEMA_VERSION
 
 
-def _refuse_newer(path: str, state: "dict[str, Any]") -> None:
+def refuse_newer(path: str, state: "dict[str, Any]") -> None:
+    """Leave a state alone that a newer release wrote.
+
+    Raises:
+        StateCorrupt: it is one.
+    """
     if newer(state):
         raise StateCorrupt(
             f"{path}: written by a newer Holdfast (schema {state['schema_version']}, this one knows "
@@ -35,14 +40,16 @@ def _refuse_newer(path: str, state: "dict[str, Any]") -> None:
 
 
 def validated(data: bytes) -> "State | None":
-    """The document in `data` if it is valid though its seal is wrong or missing: a person edited it. Else None."""
-    try:
-        found = loads(data)
-    except ValueError:
-        return None
-    if not isinstance(found, dict) or newer(found):
+    """The document in `data` if it is valid though its seal is wrong or missing: a person edited it. Else None.
+
+    One of an older release comes back migrated.
+    """
+    found = parsed(data)
+    if found is None or newer(found):
         return None
     found.pop("seal", None)
+    if migrations.older(found):
+        return _rehearsed(found)
     from holdfast.dependencies import enable
 
     enable()
@@ -57,7 +64,9 @@ def validated(data: bytes) -> "State | None":
 
 
 def load(store: "Store") -> "tuple[State, bool]":
-    """The state of a store whose file is missing, unsealed or broken, and whether it was brought back from a copy.
+    """The state of a store whose file is missing, unsealed, broken or of an older release; whether it was made anew.
+
+    Made anew is what was brought back from a copy, and what was migrated.
 
     The lock must be held. A broken file is renamed to `state.json.corrupt-<UTC time>`.
 
@@ -71,19 +80,15 @@ def load(store: "Store") -> "tuple[State, bool]":
     except FileNotFoundError:
         state = newest_copy(store.folder)
         if state is None:
+            _close_to_others(store.folder)
             return document.new(now), False
         text = "The workflow state was restored from a backup: state.json was gone."
     else:
-        sealed = document.decode(data)
-        if sealed is not None:
-            _refuse_newer(store.path, sealed)
-        else:
-            try:
-                found = loads(data)
-            except ValueError:
-                found = None
-            if isinstance(found, dict):
-                _refuse_newer(store.path, found)
+        found = parsed(data)
+        if found is not None:
+            refuse_newer(store.path, found)
+            if migrations.older(found) and (migrated := _migrated(store, found, data, now)):
+                return migrated, True
         state = validated(data)
         if state is not None:
             return state, False
@@ -100,6 +105,47 @@ def load(store: "Store") -> "tuple[State, bool]":
     document.notice(state, now, text)
     audit.append(store.trail, {"time": now, "decision": "recovered", "revision": state["revision"], "error": text})
     return state, True
+
+
+def parsed(data: bytes) -> "State | None":
+    """The object in `data`, sealed or not; None where it holds none."""
+    try:
+        found = loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _migrated(store: "Store", found: "State", data: bytes, at: float) -> "State | None":
+    """What an older release's document becomes, once it was backed up; None where it is damaged besides.
+
+    Raises:
+        ValidationFailed: its seal is right, and it cannot be migrated.
+        OSError: it cannot be backed up.
+    """
+    try:
+        state = migrations.rehearse(found)
+    except ValidationFailed:
+        if document.decode(data) is None:
+            return None
+        raise
+    old = {key: value for key, value in found.items() if key != "seal"}
+    store.back_up({"revision": state["revision"], **old}, at, "before-migration")
+    state["revision"] += 1
+    names = " ".join(step.name for step in migrations.pending(found))
+    audit.append(store.trail, {"time": at, "decision": f"migrated {names}", "revision": state["revision"]})
+    return state
+
+
+def _close_to_others(folder: str) -> None:
+    """Make a folder that came with a clone what `install` makes it: for its owner alone, and out of git."""
+    path = os.path.join(folder, ".gitignore")
+    try:
+        os.chmod(folder, 0o700)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write("*\n!.gitignore\n!workflow.yaml\n")
+    except OSError:  # it is there, or another's
+        pass
 
 
 def _revision_in(data: bytes) -> int:
@@ -123,18 +169,44 @@ def _put_state_aside(path: str, at: float) -> str:
 
 
 def newest_copy(folder: str) -> "State | None":
-    """The valid copy of the highest revision among the previous revision and the dated copies, or None."""
+    """The valid copy of the highest revision among the previous revision and the dated copies, or None.
+
+    Where all of them are spoilt, the newest checkpoint that is whole is better than nothing.
+    """
     best: State | None = None
     for name in [backups.PREVIOUS, *backups.dated(folder)]:
-        try:
-            state = document.decode(read(join(join(folder, backups.FOLDER), name)))
-        except OSError:
-            continue
-        if state is None or state["schema_version"] != document.SCHEMA_VERSION:
+        state = read_copy(join(join(folder, backups.FOLDER), name))
+        if state is None:
             continue
         if best is None or state["revision"] > best["revision"]:
             best = state
+    if best is None:
+        from holdfast.state import checkpoints
+
+        best = next((_usable(kept.state) for kept in checkpoints.found(folder) if not kept.fault), None)
     return best
+
+
+def read_copy(path: str) -> "State | None":
+    """What a copy holds, migrated where an older release made it; None where it is damaged or a newer one's."""
+    try:
+        state = document.decode(read(path))
+    except OSError:
+        return None
+    return _usable(state) if state is not None else None
+
+
+def _usable(state: "State") -> "State | None":
+    if newer(state):
+        return None
+    return _rehearsed(state) if migrations.older(state) else state
+
+
+def _rehearsed(found: "State") -> "State | None":
+    try:
+        return migrations.rehearse(found)
+    except ValidationFailed:
+        return None
 
 
 def peek(store: "Store") -> "State":
@@ -151,12 +223,13 @@ def peek(store: "Store") -> "State":
             return newest_copy(store.folder) or document.new(time.time())
         state = document.decode(data)
         if state is not None:
-            _refuse_newer(store.path, state)
-            return state
+            refuse_newer(store.path, state)
+            return migrations.rehearse(state) if migrations.older(state) else state
         if turn < READS - 1:
             time.sleep(PAUSE)
     state = validated(data)
     if state is None:
+        refuse_newer(store.path, parsed(data) or {})
         raise StateCorrupt(f"{store.path}: damaged; the next update brings back the newest valid copy")
     return state
 

@@ -3,15 +3,20 @@
 `tests/schema_test.py` proves that it accepts whatever the hooks write, and gives it back unchanged.
 """
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from holdfast.errors import ValidationFailed
+from holdfast.state import document
 
 Count = Annotated[int, Field(ge=0, strict=True)]
 Time = Annotated[FiniteFloat, Field(ge=0)] | Annotated[int, Field(ge=0, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
+
+IMPORTS = 20
+IMPORTED_SIZE = 64 << 10  # characters of JSON
 
 
 class Strict(BaseModel):
@@ -99,12 +104,13 @@ class DegradedMode(Strict):
 
 
 class Metadata(Strict):
-    """Who wrote when."""
+    """Who wrote when. `migrations`: the names of those that were applied, in their order."""
 
     created: Time
     last_modified: Time
     last_writer: str
     workflow: str
+    migrations: list[str] = []
 
 
 class Progress(Strict):
@@ -124,10 +130,37 @@ class Notice(Strict):
     told: bool
 
 
+class Import(Strict):
+    """A state of another tool that was taken over. `rest`: what has no place of its own here.
+
+    `file` is where the original lies, `sha256` is over all that was read. Where `rest` would be too large, `kept` names
+    what holds the whole of the original, from `.holdfast` on.
+    """
+
+    file: str
+    sha256: str
+    at: Time
+    kept: str | None
+    rest: dict[str, Any]
+
+
+def _small(found: "dict[str, Import]") -> "dict[str, Import]":
+    size = sum(len(json.dumps(entry.rest)) for entry in found.values())
+    if size > IMPORTED_SIZE:
+        raise ValueError(f"holds {size} characters: at most {IMPORTED_SIZE}")
+    return found
+
+
+def _known(version: int) -> int:
+    if version != document.SCHEMA_VERSION:  # asked each time: tests of migrations move it
+        raise ValueError(f"input should be {document.SCHEMA_VERSION}")
+    return version
+
+
 class State(Strict):
     """The whole document, without its seal."""
 
-    schema_version: Literal[1]
+    schema_version: Annotated[int, AfterValidator(_known)]
     revision: Count
     mode: Literal["monitoring", "paused", "stopped"]
     phase: str | None
@@ -143,6 +176,7 @@ class State(Strict):
     progress: Progress
     recent: list[str]
     notices: list[Notice]
+    imported: Annotated[dict[Name, Import], Field(max_length=IMPORTS), AfterValidator(_small)] = {}
 
 
 def validate(found: "dict[str, Any]", where: str) -> "dict[str, Any]":
@@ -153,11 +187,19 @@ def validate(found: "dict[str, Any]", where: str) -> "dict[str, Any]":
     """
     found = {key: value for key, value in found.items() if key != "seal"}
     try:
-        return State.model_validate(found).model_dump(exclude_unset=True)
+        return _filled(State.model_validate(found))
     except ValidationError as error:
         faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {_plain(fault)}" for fault in error.errors()]
         more = f" (and {len(faults) - 4} more)" if len(faults) > 4 else ""  # noqa: PLR2004  one line must hold them
         raise ValidationFailed(f"{where}: {'; '.join(faults[:4])}{more}") from None
+
+
+def _filled(state: State) -> "dict[str, Any]":
+    """The document with every key that a hook counts on; `imported` alone may be missing."""
+    found = state.model_dump()
+    if not found.get("imported", True):
+        del found["imported"]
+    return found
 
 
 def _plain(fault: Any) -> str:

@@ -1,7 +1,8 @@
 """Events that could not be folded into the state in time: one file each, taken in by the next writer.
 
 A file's name begins with its time in nanoseconds, so that names sort as events came. An empty `….lost` stands for an
-event whose content found no room: it says that something was lost where nothing more can be said.
+event whose content found no room: it says that something was lost where nothing more can be said. Other empty files
+are marks of `degraded.py`.
 """
 
 from time import time_ns
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 FOLDER = "spool"
 AT_ONCE = 200  # files that one update folds; fewer than the identities that the state remembers
+RECORD = ".json"
 LOST = ".lost"
 TEMPORARY = ".tmp"
+TRIES = 8  # on a full disk, where others may take the room that was made
+MANY = 3  # files after which who could not fold them looks whether updates fail for good
 
 
 def _name() -> str:
@@ -35,31 +39,47 @@ def put(folder: str, record: "dict[str, Any]") -> None:
     spool = join(folder, FOLDER)
     name = join(spool, _name())
     data = dumps(record).encode("ascii")
+    for left in range(TRIES, 0, -1):
+        try:
+            _keep(folder, name, data)
+            break
+        except BaseException as error:
+            if left > 1 and isinstance(error, OSError) and _gives_way(folder, error):
+                _forget(name + TEMPORARY)
+                continue
+            try:
+                os.replace(name + TEMPORARY, name + LOST)
+                os.truncate(name + LOST, 0)
+            except OSError:
+                _forget(name + TEMPORARY)
+            raise
+    sync(spool)
+
+
+def _gives_way(folder: str, error: OSError) -> bool:
+    """Whether there is room for another try: the reserve is given up. Only who failed pays for the import."""
+    from holdfast.state import reserve
+
+    return reserve.gives_way(folder, error)
+
+
+def _keep(folder: str, name: str, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
         fd = os.open(name + TEMPORARY, flags, 0o600)
     except FileNotFoundError:
         try:
-            os.mkdir(spool, 0o700)
-            sync(folder)
-        except FileExistsError:  # another hook was faster
+            os.mkdir(join(folder, FOLDER), 0o700)
+        except FileExistsError:  # another hook was faster, and may not have come to sync
             pass
+        sync(folder)
         fd = os.open(name + TEMPORARY, flags, 0o600)
     try:
-        try:
-            write(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(name + TEMPORARY, name + ".json")
-    except BaseException:
-        try:
-            os.replace(name + TEMPORARY, name + LOST)
-            os.truncate(name + LOST, 0)
-        except OSError:
-            _forget(name + TEMPORARY)
-        raise
-    sync(spool)
+        write(fd, data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(name + TEMPORARY, name + RECORD)
 
 
 def sync(folder: str) -> None:
@@ -87,13 +107,13 @@ def waiting(folder: str) -> "list[str]":
 
 
 def load(path: str) -> "dict[str, Any] | None":
-    """The record in a file of the spool; None stands for an event that was lost.
+    """The record in a file of the spool; None for a mark: an event that was lost, or what `degraded.py` notes.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it holds no record.
     """
-    if path.endswith(LOST):
+    if not path.endswith(RECORD):
         return None
     record = loads(read(path))
     if not isinstance(record, dict):
@@ -106,7 +126,7 @@ def sweep(folder: str, start: str, *, lock_held: bool) -> None:
 
     Args:
         folder: where they are.
-        start: what their names start with.
+        start: the name of the file that they were to become; "" where all in the folder is ours.
         lock_held: whether the caller holds the lock that their writers need: then none of them lives.
     """
     try:
@@ -114,10 +134,13 @@ def sweep(folder: str, start: str, *, lock_held: bool) -> None:
     except OSError:
         return
     for name in names:
-        if name.startswith(start) and name.endswith(TEMPORARY):
-            writer = name[: -len(TEMPORARY)].replace("-", ".").rpartition(".")[2]
-            if lock_held or not _alive(writer):
-                _forget(join(folder, name))
+        if not (name.startswith(start) and name.endswith(TEMPORARY)):
+            continue
+        between, _, writer = name[len(start) : -len(TEMPORARY)].replace("-", ".").rpartition(".")
+        if start and (between or not writer.isdecimal()):
+            continue  # somebody else's file beside ours
+        if lock_held or (writer.isdecimal() and not _alive(writer)):
+            _forget(join(folder, name))
 
 
 def _alive(number: str) -> bool:

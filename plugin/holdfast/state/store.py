@@ -55,10 +55,18 @@ class Store:
         folder: the project's `.holdfast`.
         fold: applies one spooled record to a state in place.
         writer: who writes, for `metadata.last_writer`.
+        kept: tells how many dated copies stay, and for how many days; asked when one is made.
     """
 
-    def __init__(self, folder: str, fold: "Fold", writer: str = "command") -> None:
+    def __init__(
+        self,
+        folder: str,
+        fold: "Fold",
+        writer: str = "command",
+        kept: "Callable[[], tuple[int, int | None]] | None" = None,
+    ) -> None:
         self.folder = folder
+        self.kept = kept
         self.fold = fold
         self.writer = writer
         self.path = place(folder, "HOLDFAST_STATE_FILE", "state.json")
@@ -84,26 +92,33 @@ class Store:
         finally:
             guard.release(fd)
         outcome.waited = waited
-        self.fold_late()
+        outcome.folded += self.fold_late()
         return outcome
 
-    def fold_late(self) -> None:
+    def fold_late(self) -> int:
         """Fold what was spooled while somebody held the lock, so that nothing waits while the lock is free.
 
         Who spools looks after it has written its file, who writes after it has let go of the lock: one of the two
-        sees it.
+        sees it. Returns how many were folded.
         """
+        folded = 0
         for _ in range(LOOKS):
             if not spool.waiting(self.folder):
-                return
+                break
             try:
                 fd, _waited = guard.acquire(self.lock, 0, self.path)
             except guard.Busy:
-                return
+                break
             try:
-                self._locked(lambda _state: None, "")
+                folded += self._locked(lambda _state: None, "").folded
             finally:
                 guard.release(fd)
+        return folded
+
+    def fold_waiting(self) -> "State":
+        """The state with what waits in the spool, which is saved in it. Only for who holds the lock."""
+        state: State = self._locked(lambda state: state, "").result
+        return state
 
     def _locked(self, change: "Change", keep: str) -> Outcome:
         state, recovered = self.load()
@@ -119,18 +134,38 @@ class Store:
         outcome.folded = len(files)
         outcome.result = change(state)
         if state["revision"] != before:
-            now = time()
-            last = state["metadata"]["last_modified"]
-            document.bound(state)
-            document.stamp(state, now, self.writer)
-            data = document.encode(state)
-            self.replace(data)
-            if keep or recovered or state["phase"] != phase or now // backups.EVERY != last // backups.EVERY:
-                self._back_up(data, state["revision"], now)
+            self.save(state, phase, keep, recovered=recovered)
         for path in files:
             os.unlink(path)
         outcome.revision = state["revision"]
         return outcome
+
+    def save(self, state: "State", phase: "str | None", keep: str = "", *, recovered: bool = False) -> None:
+        """Put an altered state in the live one's place, with a dated copy where one is due. Only under the lock.
+
+        Args:
+            state: what is saved; it is bounded and stamped before.
+            phase: the phase that it stood in before.
+            keep: why a dated copy is due, or "".
+            recovered: whether it was brought back from a copy.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        now = time()
+        if state["degraded_mode"]["reason"] == document.NO_ROOM:  # a comparison is all that other states pay
+            from holdfast.state import degraded
+
+            degraded.settle(self, state, now)
+        last = state["metadata"]["last_modified"]
+        document.bound(state)
+        document.stamp(state, now, self.writer)
+        data = document.encode(state)
+        self.replace(data)
+        due = keep or recovered or state["phase"] != phase or now // backups.EVERY != last // backups.EVERY
+        if due and "backups" not in state["degraded_mode"]["disabled_features"]:
+            reason = keep or ("recovery" if recovered else "phase" if state["phase"] != phase else "")
+            self._back_up(data, state["revision"], now, reason)
 
     def _fold(self, state: "State", files: "list[str]") -> "State":
         """Apply the records in `files`; who cannot be read stays, and is taken out of the list.
@@ -151,11 +186,14 @@ class Store:
             broken.append(failed)
             records = [pair for pair in records if pair[0] != failed[0]]
             state = document.decode(before) or state
-        lost = sum(record is None for _path, record in records)
-        if lost or broken:
+        marks = [path for path, record in records if record is None]
+        if marks:  # only after an update that failed, or a loss
+            from holdfast.state import degraded
+
+            degraded.fold(self, state, marks)
+        if broken:
             from holdfast.state import recovery
 
-            recovery.tell_of_loss(state, lost)
             for path, why in broken:
                 recovery.put_aside(self, state, path, why)
                 files.remove(path)
@@ -172,9 +210,26 @@ class Store:
                     return path, error
         return None
 
-    def _back_up(self, data: bytes, revision: int, at: float) -> None:
-        try:
-            backups.copy(self.folder, data, revision, at, durable=False)  # what it is a copy of is on the disk
+    def back_up(self, state: "State", at: float, reason: str) -> str:
+        """Keep a dated copy of a state, on the disk when this returns; its path.
+
+        Args:
+            state: what is kept.
+            at: Unix time in seconds.
+            reason: a word for the name.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        data = document.encode(state)
+        return backups.copy(self.folder, data, state["revision"], at, reason, kept=self._retention())
+
+    def _retention(self) -> "tuple[int, int | None]":
+        return self.kept() if self.kept is not None else (backups.KEPT, None)
+
+    def _back_up(self, data: bytes, revision: int, at: float, reason: str) -> None:
+        try:  # what it is a copy of is on the disk
+            backups.copy(self.folder, data, revision, at, reason, durable=False, kept=self._retention())
         except OSError as error:  # the state itself is safe
             audit.append(self.trail, {"time": at, "decision": "backup failed", "error": str(error)})
 
@@ -205,7 +260,8 @@ class Store:
             OSError: it cannot be read.
         """
         state = self.glance()
-        for path in spool.waiting(self.folder):
+        files = spool.waiting(self.folder)
+        for path in files:
             kept = document.encode(state)
             try:
                 record = spool.load(path)
@@ -213,6 +269,10 @@ class Store:
                     self.fold(state, record)
             except Exception:  # noqa: BLE001  the writer that folds it puts it aside and says so
                 state = document.decode(kept) or state
+        if any(not path.endswith(spool.RECORD) for path in files):  # hooks use `glance`
+            from holdfast.state import degraded
+
+            degraded.show(state, files)
         return state
 
     def glance(self) -> "State":
@@ -270,4 +330,6 @@ class Store:
         spool.sweep(folder, name, lock_held=True)
         spool.sweep(join(self.folder, backups.FOLDER), "", lock_held=True)
         spool.sweep(join(self.folder, spool.FOLDER), "", lock_held=False)
-        spool.sweep(self.folder, "", lock_held=False)
+        spool.sweep(join(self.folder, "checkpoints"), "", lock_held=False)
+        spool.sweep(self.folder, "reserve", lock_held=False)
+        spool.sweep(self.folder, "index.json", lock_held=False)

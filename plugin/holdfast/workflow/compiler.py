@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 PRIORITIES = ("critical", "high", "medium", "low")
 WAIT = 1.0  # seconds that a hook waits for another that compiles
-EMPTY: dict[str, Any] = {"name": "", "phases": [], "max_chars": 2000, "plan": []}
+EMPTY: dict[str, Any] = {
+    "name": "",
+    "phases": [],
+    "max_chars": 2000,
+    "plan": [],
+    "backups": {"keep": 20, "max_age_days": None},
+}
 SECTIONS = ("signals", "skills", "keywords", "literals", "patterns", "file_literals", "globs", "standing")
 
 
@@ -32,33 +38,41 @@ def refresh(folder: str) -> index.Index:
     try:
         from filelock import FileLock, Timeout
     except ImportError as error:
-        return _last_good(folder, f"{error.name} is not installed: run install.py again")
+        return last_good(folder, f"{error.name} is not installed: run install.py again")
     locks = join(folder, "locks")
     try:
         os.makedirs(locks, mode=0o700, exist_ok=True)
         with FileLock(join(locks, "index.lock"), timeout=WAIT, mode=0o600):
             return index.load(folder) or _compile(folder)
     except (Timeout, OSError):
-        return index.load(folder) or _last_good(folder, "")
+        return index.load(folder) or last_good(folder, "")
 
 
 def _compile(folder: str) -> index.Index:
     source = index.fingerprint(folder)
     if source[0] < 0:
+        if os.path.exists(join(folder, index.NAME)):  # a branch that does not have it, an editor that moves files
+            return last_good(folder, f".holdfast/{index.SOURCE}: is missing: bring it back, or begin another", source)
         data = render(EMPTY, {}, source, "")
     else:
         try:
             data = compiled(folder, source)
         except HoldfastError as error:
-            return _last_good(folder, str(error).split("\n", 1)[0], source)
+            return last_good(folder, str(error).split("\n", 1)[0], source)
         except ImportError as error:
-            return _last_good(folder, f"{error.name} is not installed: run install.py again")
+            return last_good(folder, f"{error.name} is not installed: run install.py again")
     _write(join(folder, index.NAME), data)
     return index.Index(data)
 
 
-def _last_good(folder: str, error: str, source: "list[int] | None" = None) -> index.Index:
-    """The index that is there, however old, marked with what is wrong with its sources; else an empty one."""
+def last_good(folder: str, error: str, source: "list[int] | None" = None) -> index.Index:
+    """The index that is there, however old, marked with what is wrong with its sources; else an empty one.
+
+    Args:
+        folder: the project's `.holdfast`.
+        error: what is wrong, or "".
+        source: the sources' fingerprint, to write the mark down; None writes nothing.
+    """
     try:
         data = read(join(folder, index.NAME))
         found = index.Index(data)
@@ -128,6 +142,7 @@ def compile_workflow(workflow: "Workflow", source: "list[int]") -> bytes:
         ],
         "max_chars": workflow.briefing.max_chars,
         "plan": list(workflow.plan),
+        "backups": workflow.backups.model_dump(),
     }
     return render(head, {"signals": _signals(workflow), **_skills(workflow)}, source, "")
 

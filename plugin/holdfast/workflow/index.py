@@ -5,6 +5,7 @@ with the workflow, then sections with one entry a line. The header gives each se
 it.
 """
 
+from holdfast import deadline
 from holdfast.lean import dumps, join, loads, os, read
 from holdfast.workflow import patterns
 
@@ -41,11 +42,16 @@ class Index:
 
     @property
     def workflow(self) -> "dict[str, Any]":
-        """{"name", "phases": [{"id", "title", "next": [signal], "guidance"}], "max_chars", "plan": [glob]}."""
+        """{"name", "phases": [{"id", "title", "next": [signal], "guidance"}], "max_chars", "plan": [glob], ...}."""
         if self._workflow is None:
             end = self.data.index(b"\n", self.base)
             self._workflow = loads(self.data[self.base + len(b'"workflow":') : end].rstrip(b","))
         return self._workflow
+
+    def kept(self) -> "tuple[int, int | None]":
+        """How many dated copies of the state stay, and for how many days; None for any age."""
+        found = self.workflow.get("backups") or {"keep": 20, "max_age_days": None}  # an older release compiled it
+        return found["keep"], found["max_age_days"]
 
     def phase(self, name: "str | None") -> "tuple[int, dict[str, Any]] | None":
         """The phase's place, counted from 0, and itself; None where the workflow has no such phase."""
@@ -93,22 +99,30 @@ class Index:
         found: dict[str, Any] | None = self.entry("skills", name)
         return found
 
-    def skills_asked_for(self, prompt: str, found: "dict[str, bool]") -> None:
-        """Put the skills whose keywords or patterns occur in a prompt into `found`.
+    def skills_asked_for(self, prompt: str) -> "tuple[list[str], int]":
+        """The skills whose keywords or patterns occur in a prompt, and how many patterns ran too long.
 
         Raises:
-            deadline.Expired: a pattern ran longer than the caller's limit; `found` holds what was found until then.
+            deadline.Expired: the hook's own time is over.
         """
         text = patterns.shown(prompt)
         folded = text.lower()
+        found: dict[str, bool] = {}
         if not self.empty("keywords"):
             spaced = f" {' '.join(folded.split())} "
             for keyword, name in self._keywords(folded):
                 if name not in found and occurs(keyword, spaced):
                     found[name] = True
+        slow = 0
         for name, number in self._candidates("literals", folded, text.isascii()):
-            if name not in found and patterns.search(self.entry("patterns", number), text, folded):
-                found[name] = True
+            if name in found or slow >= patterns.MOST_SLOW:
+                continue
+            try:
+                if patterns.search(self.entry("patterns", number), text, folded):
+                    found[name] = True
+            except deadline.Expired:
+                slow = patterns.given_up(slow)
+        return list(found), slow
 
     def _keywords(self, folded: str) -> "list[tuple[str, str]]":
         words = set(split(folded))
@@ -151,10 +165,10 @@ class Index:
 
 
 def split(folded: str) -> "list[str]":
-    """The words of a text: runs of letters, digits and underscores."""
+    """The words of a text: runs of letters, digits and underscores, but for letters of scripts without spaces."""
     if folded.isascii():
         return folded.translate(_BREAKS).split()
-    return "".join(c if c.isalnum() or c == "_" else " " for c in folded).split()
+    return "".join(c if joins(c, c) else " " for c in folded).split()
 
 
 _BREAKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}

@@ -6,6 +6,8 @@ for `_sre`; the index keeps it, keyed by what it depends on (`key`). `_sre` chec
 
 import sys
 
+from holdfast import __version__, deadline
+
 try:
     import _sre
 except ImportError:  # pragma: no cover  another interpreter
@@ -17,13 +19,16 @@ if TYPE_CHECKING:
 
     Pattern = dict[str, Any]  # source, flags, groups, code ([int] or null), literals ([str] or null), fold (bool)
 
+EACH = 0.1  # seconds that one pattern may take on one text
+MOST_SLOW = 3  # patterns that may run that long, for one event
 LONGEST = 64 * 1024  # characters of a text that patterns are shown
 HEAD = 48 * 1024  # of which this many from its beginning
 
 
 def key() -> str:
     """What compiled patterns depend on: they are made again where it differs."""
-    return f"{sys.implementation.cache_tag}-{getattr(_sre, 'MAGIC', 0)}-{getattr(_sre, 'CODESIZE', 0)}"
+    made_for = f"{sys.implementation.cache_tag}-{getattr(_sre, 'MAGIC', 0)}-{getattr(_sre, 'CODESIZE', 0)}"
+    return f"{made_for}-{__version__}"  # another release may know `@tests` otherwise
 
 
 def shown(text: str) -> str:
@@ -40,7 +45,7 @@ def search(pattern: "Pattern", text: str, folded: str) -> bool:
         folded: `text` in lower case.
 
     Raises:
-        deadline.Expired: it ran longer than the caller's limit.
+        deadline.Expired: it ran longer than EACH.
     """
     literals = pattern["literals"]
     if literals:
@@ -53,7 +58,23 @@ def search(pattern: "Pattern", text: str, folded: str) -> bool:
     if code is None or _sre is None:
         import re
 
-        return re.compile(pattern["source"], pattern["flags"]).search(text) is not None
-    groups = pattern["groups"]
-    compiled = _sre.compile(pattern["source"], pattern["flags"], code, groups, {}, (None,) * (groups + 1))
-    return compiled.search(text) is not None
+        compiled = re.compile(pattern["source"], pattern["flags"])
+    else:
+        groups = pattern["groups"]
+        compiled = _sre.compile(pattern["source"], pattern["flags"], code, groups, {}, (None,) * (groups + 1))
+    deadline.limit(EACH)
+    try:
+        return compiled.search(text) is not None
+    finally:
+        deadline.restore()
+
+
+def given_up(slow: int) -> int:
+    """Count a pattern that ran too long: the number of them, at MOST_SLOW of which the others are given up too.
+
+    Raises:
+        deadline.Expired: the hook's own time is over.
+    """
+    if deadline.left() <= 0:
+        raise deadline.Expired
+    return slow + 1

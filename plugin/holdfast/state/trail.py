@@ -1,0 +1,115 @@
+"""Reads the audit trail and the older files that it was rotated into, in order. Cold.
+
+A line that a killed writer tore, or that a rotation cut in two, is passed over.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+from holdfast.state.audit import KEPT
+
+PAUSE = 0.2  # seconds between looks at a trail that is followed
+
+Record = dict[str, Any]
+
+
+def records(path: str, since: float = 0.0) -> Iterator[Record]:
+    """The records of the trail at `path`, oldest first.
+
+    Args:
+        path: the newest file; the older ones are `path.1` and so on.
+        since: Unix time in seconds; older records are left out.
+
+    Raises:
+        OSError: a file that is there cannot be read.
+    """
+    with _Opened(path) as files:
+        for file in files:
+            yield from _records(file, since)
+
+
+def follow(path: str, since: float, pause: Callable[[float], None] = time.sleep) -> Iterator[Record]:
+    """The records of the trail as `records` gives them, and then each that is added, for ever.
+
+    Args:
+        path: as for `records`.
+        since: as for `records`.
+        pause: waits so many seconds.
+
+    Raises:
+        OSError: a file that is there cannot be read.
+    """
+    with _Opened(path) as files:
+        current = files.pop() if files and _is(files[-1], path) else None
+        for file in files:
+            yield from _records(file, since)
+        while True:
+            while current is None:
+                try:
+                    current = open(path, "rb")  # noqa: SIM115  closed when the next takes its place
+                except FileNotFoundError:
+                    pause(PAUSE)
+            try:
+                while _is(current, path):  # asked before the file is read: once rotated it grows no more
+                    yield from _records(current, since)
+                    pause(PAUSE)
+                yield from _records(current, since)
+            finally:
+                current.close()
+            current = None
+
+
+def _is(file: BinaryIO, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _records(file: BinaryIO, since: float) -> Iterator[Record]:
+    """What is left in a file. A last line without its end is left for the next time."""
+    while line := file.readline():
+        if not line.endswith(b"\n"):
+            file.seek(-len(line), os.SEEK_CUR)
+            return
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and _time(record) >= since:
+            yield record
+
+
+def _time(record: Record) -> float:
+    at = record.get("time")
+    return float(at) if isinstance(at, (int, float)) else 0.0
+
+
+class _Opened:
+    """The trail's files, oldest first, opened together: a rotation meanwhile gives them other names alone."""
+
+    def __init__(self, path: str) -> None:
+        self.paths = [f"{path}.{number}" for number in range(KEPT, 0, -1)] + [path]
+        self.files: list[BinaryIO] = []
+
+    def __enter__(self) -> list[BinaryIO]:
+        known: set[tuple[int, int]] = set()
+        for path in reversed(self.paths):  # the newest first: what is rotated meanwhile is met again, not missed
+            try:
+                file = open(path, "rb")  # closed by __exit__
+            except FileNotFoundError:
+                continue
+            found = os.fstat(file.fileno())
+            if (found.st_dev, found.st_ino) in known:
+                file.close()
+                continue
+            known.add((found.st_dev, found.st_ino))
+            self.files.insert(0, file)
+        return self.files
+
+    def __exit__(self, *what: object) -> None:
+        for file in self.files:
+            file.close()
