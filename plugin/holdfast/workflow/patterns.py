@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Pattern = dict[str, Any]  # source, flags, groups, code ([int] or null), literals ([str] or null), fold (bool)
 
-EACH = 0.1  # seconds that one pattern may take on one text
+EACH = 0.1  # seconds of the processor that one pattern may take on one text
 MOST_SLOW = 3  # patterns that may run that long, for one event
 LONGEST = 64 * 1024  # characters of a text that patterns are shown
 HEAD = 48 * 1024  # of which this many from its beginning
@@ -62,11 +62,11 @@ def search(pattern: "Pattern", text: str, folded: str) -> bool:
     else:
         groups = pattern["groups"]
         compiled = _sre.compile(pattern["source"], pattern["flags"], code, groups, {}, (None,) * (groups + 1))
-    deadline.limit(EACH)
+    deadline.spend(EACH)
     try:
         return compiled.search(text) is not None
     finally:
-        deadline.restore()
+        deadline.spend(0)
 
 
 def given_up(slow: int) -> int:
