@@ -3,6 +3,7 @@
 import compileall
 import itertools
 import os
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -106,3 +107,13 @@ def home(homes, monkeypatch):
 def project(tmp_path, request):
     """A project folder; its workflow is `firing.FLOW`, or the test's `parametrize(..., indirect=["project"])`."""
     return make_project(tmp_path / "shop", getattr(request, "param", FLOW))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder in memory, where the system has one: thousands of disks are made in it."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:
+        yield Path(made)

@@ -5,7 +5,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -211,16 +210,6 @@ CASES = {
         lambda s: spoil(s, os.unlink), lambda work: work.update(), 4, recovers=True
     ),
 }
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A folder in memory, where the system has one: thousands of disks are made in it."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:
-        yield Path(made)
 
 
 def recorded(case, folder, spoil=lambda _patch: None):
