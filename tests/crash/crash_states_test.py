@@ -364,8 +364,9 @@ def folded_before_it_is_saved(patch):
 
 def previous_revision_unlinked_first(patch):
     def keep_previous(folder, live):
-        previous = Path(folder, backups.FOLDER, backups.PREVIOUS)
-        previous.unlink(missing_ok=True)
+        previous = os.path.join(folder, backups.FOLDER, backups.PREVIOUS)
+        if os.path.exists(previous):
+            os.unlink(previous)
         if os.path.exists(live):
             os.link(live, previous)
 
