@@ -97,7 +97,13 @@ time.sleep(60)
 """
     words = [sys.executable, "-m", "holdfast", "recovery", "retry", "--delay", "0", "--", sys.executable, "-c", program]
     given = subprocess.Popen(
-        words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        words,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a run in the background ignores SIGINT
     )
     assert given.stdout.readline() == b"ready\n"
     given.send_signal(number)
