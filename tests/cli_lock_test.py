@@ -235,9 +235,11 @@ def test_a_command_gets_its_words_and_streams_as_they_are(shop):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGUSR1"])
 def test_signals_are_passed_on_to_the_command(shop, background, name):
     script = f"trap 'echo got; exit 3' {name[3:]}; echo ready; while read x; do :; done"
-    started = under(background, shop, "deploy", script, start_new_session=True)
+    number = getattr(signal, name)
+    listening = lambda: signal.signal(number, signal.SIG_DFL)  # noqa: E731  a run in the background ignores SIGINT
+    started = under(background, shop, "deploy", script, start_new_session=True, preexec_fn=listening)
     assert started.stdout.readline() == b"ready\n"
-    started.send_signal(getattr(signal, name))
+    started.send_signal(number)
     started.stdin.write(b"\n")  # a shell looks at its traps between two commands
     started.stdin.flush()
     assert started.wait(timeout=60) == 3

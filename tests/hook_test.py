@@ -1,6 +1,7 @@
 """What every hook promises its host, whatever the project is like."""
 
 import fcntl
+import json
 import os
 import sys
 
@@ -229,3 +230,34 @@ def test_what_is_spooled_holds_no_secret(project):
     assert "hunter2" not in spooled[0]
     fire("claude", shell_call("claude", project, "TOKEN=hunter2 make check", 0), project)
     assert state_of(project)["sessions"]["claude-session"]["last_failure"] is None, "it is the same command"
+
+
+@posix
+@pytest.mark.parametrize("name", ["audit.jsonl", "state.json", "index.json", "spool/00000000000000000001-1.json"])
+def test_a_pipe_in_the_place_of_a_file_stops_nobody(name, project):
+    fire("claude", edit_call("claude", project, "src/a.py"), project)
+    path = project / ".holdfast" / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    for given in (edit_call("claude", project, "src/b.py"), start("claude", project)):
+        assert fire("claude", given, project)[:1] == (0,), "`fire` gives up after a minute"
+
+
+def test_a_state_elsewhere_and_the_projects_own_know_nothing_of_each_other(project, tmp_path):
+    env = {"HOLDFAST_STATE_FILE": str(tmp_path / "deep" / "other.json")}
+    fire("claude", edit_call("claude", project, "lib/own.py"), project)
+    for _ in range(3):
+        fire("claude", edit_call("claude", project, "docs/spec/a.md"), project, env=env)
+    (project / ".holdfast" / "state.json").write_bytes(b"")
+    fire("claude", edit_call("claude", project, "lib/own.py"), project)
+    state = state_of(project)
+    assert (state["phase"], state["stats"]["recoveries"]) == ("spec", 1)
+    other = json.loads((tmp_path / "deep" / "other.json").read_text())
+    assert (other["stats"]["tool_calls"], other["stats"]["recoveries"], other["notices"]) == (3, 0, [])
+
+
+def test_something_in_the_spools_place_is_put_aside(project):
+    (project / ".holdfast" / "spool").write_text("not a folder")
+    fire("claude", edit_call("claude", project, "src/a.py"), project)
+    assert state_of(project)["stats"]["tool_calls"] == 1

@@ -103,7 +103,7 @@ time.sleep(60)
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a run in the background ignores SIGINT
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509  a run in the background ignores SIGINT
     )
     assert given.stdout.readline() == b"ready\n"
     given.send_signal(number)

@@ -128,7 +128,7 @@ class Run:
                 return self._spool(store, event, index)
         except BaseException as error:  # noqa: BLE001  the event must not be lost, whatever broke
             self._rescue(event, error)
-            return self._without_update(event)
+            return self._without_update(event, error)
 
     def _stopped(self) -> bool:
         """Whether hooks shall do nothing at all: asked before a workflow that changed is compiled."""
@@ -142,11 +142,13 @@ class Run:
             return False
         return state is not None and state["mode"] == "stopped"
 
-    def _without_update(self, event: "Event") -> "Reply | None":
+    def _without_update(self, event: "Event", error: BaseException) -> "Reply | None":
         """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt."""
         if event.moment != "session_start" or event.unheard:
             return None
         from holdfast import moments
+        from holdfast.events import clean
+        from holdfast.state.document import notice
         from holdfast.workflow import index as compiled
 
         try:
@@ -154,6 +156,8 @@ class Run:
             if index is None:
                 return None
             state = open_store(self.folder, index, "").read()  # which tells of a degraded mode, too
+            what = f"The workflow state could not be written ({clean(str(error) or type(error).__name__, 200)})."
+            notice(state, event.at, f"{what} What cannot be spooled either is not kept until that is mended.")
             reply: Reply | None = moments.module(event.moment).briefing(state, event, index)
             return reply if state["mode"] == "monitoring" else None
         except Exception:  # noqa: BLE001  then there is nothing to say
@@ -184,11 +188,11 @@ class Run:
             self._write_down(self.record["decision"])
         if starts and self.record["decision"]:
             try:
-                os.stat(join(self.folder, "reserve"))
+                os.stat(join(store.folder, "reserve"))
             except OSError:  # once in a project, and after a full disk: only then the import is paid
                 from holdfast.state import reserve
 
-                reserve.make(self.folder)
+                reserve.make(store.folder)
         return reply
 
     def _spool(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
@@ -205,10 +209,10 @@ class Run:
         store.fold_late()
         from holdfast.state import spool
 
-        if len(spool.waiting(self.folder)) >= spool.MANY:  # nobody folds: only then the import is paid
+        if len(spool.waiting(store.folder)) >= spool.MANY:  # nobody folds: only then the import is paid
             from holdfast.state import degraded, guard
 
-            degraded.failed(self.folder, guard.Busy())
+            degraded.failed(store.folder, guard.Busy())
         return reply
 
     def _rescue(self, event: "Event", error: BaseException) -> None:
@@ -223,8 +227,9 @@ class Run:
             self._write_down("lost", f"{what}; {second}"[:400])
         try:  # an update failed: nothing of this is on the common path
             from holdfast.state import degraded
+            from holdfast.state.store import home
 
-            degraded.failed(self.folder, error)
+            degraded.failed(home(self.folder), error)
         except Exception:  # noqa: BLE001, S110  what it would have told is in the audit trail
             pass
         if getenv("HOLDFAST_DEBUG"):
@@ -234,6 +239,7 @@ class Run:
 
     def _put(self, event: "Event") -> None:
         from holdfast.state import spool
+        from holdfast.state.store import home
 
         if event.tool is not None:
             from holdfast.masking import mask
@@ -241,7 +247,7 @@ class Run:
             event.tool.command = mask(event.tool.command)[:2000]  # what it matched is in `matches`
         if not event.key:
             event.key = f"{time_ns()}-{os.getpid()}"
-        spool.put(self.folder, event.to_dict())
+        spool.put(home(self.folder), event.to_dict())
 
     def _write_down(self, decision: str, error: str = "") -> None:
         """Add a line to the audit trail."""

@@ -155,7 +155,8 @@ def read(path: str, limit: int = -1) -> bytes:
     Raises:
         OSError: it cannot be read, or is a device, a pipe or a folder: nothing of ours is.
     """
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # opening a pipe waits for who writes to it
     try:
         found = os.fstat(fd)
         if found.st_mode & FILE_TYPE != REGULAR:

@@ -22,6 +22,7 @@ _OPTION = re.compile(
     rf"""(?i)((?:^|\s)--?(?:{_NAMES}|(?:[\w-]{{0,40}}-)?(?:auth|pass|pwd))(?:\s|\\\n)+)(?!-){_VALUE}"""
 )
 _SETTING = re.compile(rf"""(?i)(\bset\s+(?:[\w.-]+\s+)?{_NAMES}\s+){_VALUE}""")
+_KEY = re.compile(rf"""((?<![A-Za-z0-9])[A-Z][A-Z0-9_]{{0,40}}_KEY\s*=\s*){_VALUE}""")
 _PAT = re.compile(rf"""(?i)((?<![a-z0-9])(?:[\w-]{{0,40}}_)?pat\s*=\s*){_VALUE}""")
 _PASSED = re.compile(rf"""(?i)(\s-{{1,2}}pass(?:in|out)?[\s=]+pass:){_VALUE}""")
 _QUERY = re.compile(r"""(?i)([?&](?:key|sig|signature|code|auth)=)([^&\s"']+)""")
@@ -29,8 +30,10 @@ _ALONE = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)([^\s/:@]{16,})(?=@)")
 _HEADER = re.compile(r"""(?i)\b(authorization["']?\s*[:=]\s*)("[^"]*"|'[^']*'|(?:[a-z][\w-]*\s+)?[^\s"']+)""")
 _COOKIE = re.compile(r"""(?i)(\bcookie\s*:\s*|(?:^|\s)(?:-b|--cookie)[\s=]+["']?(?=[^\s"'=]+=))([^"'\n]+)""")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)([\w.~+/=-]{8,})")
-_USER = re.compile(r"""(?i)((?:^|\s)(?:-u|--(?:proxy-)?user)[\s=]*["']?[\w.@-]+:)(?!\d+(?:\s|\Z))([^\s"']+)""")
-_LOGIN = re.compile(rf"""(?i)(\b(?:login|sshpass)\b[^|;&\n]{{0,200}}?\s-p[\s=]*){_VALUE}""")
+_USER = re.compile(
+    r"""(?i)((?:^|\s)(?:-u|-a|--auth|--(?:proxy-)?user)[\s=]*["']?[\w.@-]+:)(?!\d+(?:\s|\Z))([^\s"']+)"""
+)
+_LOGIN = re.compile(rf"""(?i)(\b(?:login|sshpass|twine)\b[^|;&\n]{{0,200}}?\s-p[\s=]*){_VALUE}""")
 _MYSQL = re.compile(rf"""(?i)(\b(?:mysql|mariadb)[\w-]*\b[^|;&\n]{{0,200}}?\s-p){_VALUE}""")
 _URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,20}://[^\s/:@]*:)([^\s/@]+)(?=@)")
 _SHAPES = re.compile(
@@ -53,6 +56,7 @@ _KEPT = (
     _QUERY,
     _PASSED,
     _SETTING,
+    _KEY,
     _PAT,
     _ASSIGNED,
     _SHORT_ASSIGNED,

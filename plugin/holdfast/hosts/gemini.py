@@ -54,10 +54,12 @@ def parse(payload: "dict[str, Any]") -> "Event | None":
     stamp = text(payload, "timestamp", "")
     if event.moment == "prompt":
         event.prompt = _own_words(text(payload, "prompt", ""))
-        event.key = stamp + fingerprint(event.prompt)
+        words = fingerprint(event.prompt)
+        event.key, event.source = (stamp + words, "") if stamp else ("", words)
     elif event.moment == "tool_done":
         event.tool = _tool(payload)
-        event.key = stamp + fingerprint(event.tool.name, mapping(payload, "tool_input"))
+        given = fingerprint(event.tool.name, mapping(payload, "tool_input"))
+        event.key, event.source = (stamp + given, "") if stamp else ("", given)
     elif event.moment == "session_start":
         event.source = text(payload, "source", "startup")
         event.unheard = event.source == "clear"  # what is said after /clear is dropped

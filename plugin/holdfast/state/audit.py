@@ -18,6 +18,7 @@ def append(path: str, record: "dict[str, Any]") -> None:
     line = {name: value for name, value in record.items() if value not in (None, "")}
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        flags |= getattr(os, "O_NONBLOCK", 0)  # opening a pipe waits for who reads from it
         fd = os.open(path, flags, 0o600)
         try:
             data = dumps(line).encode("ascii") + b"\n"

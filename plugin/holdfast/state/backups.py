@@ -105,7 +105,7 @@ def dated(folder: str) -> "list[str]":
     """The dated copies' names, oldest first."""
     try:
         names = os.listdir(join(folder, FOLDER))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted((name for name in names if name.startswith(PREFIX) and name.endswith(".json")), key=parts)
 

@@ -80,7 +80,7 @@ def load(store: "Store") -> "tuple[State, bool]":
     except FileNotFoundError:
         state = newest_copy(store.folder)
         if state is None:
-            _close_to_others(store.folder)
+            _close_to_others(store.project)
             return document.new(now), False
         text = "The workflow state was restored from a backup: state.json was gone."
     else:

@@ -67,7 +67,9 @@ def _keep(folder: str, name: str, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
         fd = os.open(name + TEMPORARY, flags, 0o600)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if isinstance(error, NotADirectoryError):  # something stands in the folder's place
+            os.rename(join(folder, FOLDER), join(folder, f"{FOLDER}.aside-{time_ns()}"))
         try:
             os.mkdir(join(folder, FOLDER), 0o700)
         except FileExistsError:  # another hook was faster, and may not have come to sync
@@ -101,7 +103,7 @@ def waiting(folder: str) -> "list[str]":
     spool = join(folder, FOLDER)
     try:
         names = os.listdir(spool)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [join(spool, name) for name in sorted(names) if not name.endswith(TEMPORARY)]
 

@@ -36,6 +36,25 @@ def place(folder: str, variable: str, name: str) -> str:
     return asked if asked.startswith("/") or asked[1:2] == ":" else join(parent(folder), asked)
 
 
+def home(folder: str) -> str:
+    """The folder of a state's spool and copies: the project's, or one beside a state that is kept elsewhere.
+
+    Two states must not share them: each would be recovered from the other's copies.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path = place(folder, "HOLDFAST_STATE_FILE", "state.json")
+    if path == join(folder, "state.json"):
+        return folder
+    for missing in (parent(path), f"{path}.d"):
+        try:
+            os.mkdir(missing, 0o700)
+        except FileExistsError:
+            pass
+    return f"{path}.d"
+
+
 class Outcome:
     """What an update came to: the change's own result, the revision, seconds waited, events folded."""
 
@@ -52,7 +71,7 @@ class Store:
     """The state of one project.
 
     Args:
-        folder: the project's `.holdfast`.
+        folder: the project's `.holdfast`; afterwards `project`, while `folder` is that of the spool and the copies.
         fold: applies one spooled record to a state in place.
         writer: who writes, for `metadata.last_writer`.
         kept: tells how many dated copies stay, and for how many days; asked when one is made.
@@ -65,11 +84,12 @@ class Store:
         writer: str = "command",
         kept: "Callable[[], tuple[int, int | None]] | None" = None,
     ) -> None:
-        self.folder = folder
+        self.project = folder
         self.kept = kept
         self.fold = fold
         self.writer = writer
         self.path = place(folder, "HOLDFAST_STATE_FILE", "state.json")
+        self.folder = home(folder)
         self.trail = place(folder, "HOLDFAST_AUDIT_LOG", "audit.jsonl")
         self.lock = self.path.removesuffix(".json") + ".lock"
 
@@ -332,4 +352,4 @@ class Store:
         spool.sweep(join(self.folder, spool.FOLDER), "", lock_held=False)
         spool.sweep(join(self.folder, "checkpoints"), "", lock_held=False)
         spool.sweep(self.folder, "reserve", lock_held=False)
-        spool.sweep(self.folder, "index.json", lock_held=False)
+        spool.sweep(self.project, "index.json", lock_held=False)
