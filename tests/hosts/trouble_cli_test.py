@@ -43,7 +43,9 @@ def test_while_the_lock_is_held_the_model_is_told_and_nothing_is_lost(host, new_
     assert "the phase spec is complete" in run.heard(1)
     state = stage.state()
     assert (state["phase"], state["stats"]["prompts"], state["stats"]["tool_calls"]) == ("build", 1, 1)
-    assert {line["decision"] for line in stage.trail()} == {"spooled"}
+    assert {line["decision"] for line in stage.trail()} <= {"spooled", "degraded"}, (
+        "nothing could be written for a while"
+    )
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["compiled before", "never compiled"])
