@@ -14,14 +14,18 @@ import time
 
 from bench import world
 from bench.timing import FLOOR, WARM, about, environment, line, save, seconds
+from holdfast.start import file_name
 
 LEAVE = "import posix; posix._exit(0)"
 LOAD = """
-import sys
+import marshal, sys
 sys.path.insert(0, {plugin!r})
-import holdfast.start
-holdfast.start.gc.disable()
-holdfast.start.prepare()
+scope = {{}}
+file = open({bytecode!r}, "rb", 0)
+start, *rest = marshal.loads(file.read(16384))
+exec(start, scope)
+scope["gc"].disable()
+scope["prepare"](file, *rest)
 import holdfast.hook, holdfast.hosts.claude, holdfast.moments.tracking, holdfast.state.store
 """
 COLOURS = ("#b8c4ce", "#7aa6c2", "#1a7f5a", "#d98c3f", "#9a6fb0")
@@ -52,7 +56,8 @@ def measure(place: str, runs: int) -> "dict[str, float]":
     hooks = world.install(os.path.join(place, "prefix"))
     project = world.build(place, 100, full=True)
     env = environment(project)
-    load = LOAD.format(plugin=os.path.join(place, "prefix", "plugin")) + LEAVE
+    plugin = os.path.join(place, "prefix", "plugin")
+    load = LOAD.format(plugin=plugin, bytecode=file_name(os.path.join(plugin, "holdfast"))) + LEAVE
     programs = {
         "floor": [*FLOOR[:-1], "pass"],
         "leave": [*FLOOR[:-1], LEAVE],

@@ -8,7 +8,7 @@ from types import CodeType
 from holdfast import start
 
 # Each group in an order in which every module comes after those that it imports when it is loaded.
-ALWAYS = ("lean", "deadline", "hook", "events", "hosts", "workflow", "workflow.patterns", "workflow.index")
+ALWAYS = ("", "lean", "deadline", "hook", "events", "hosts", "workflow", "workflow.patterns", "workflow.index")
 PROJECT = (
     "state",
     "state.document",
@@ -29,6 +29,8 @@ OTHERS = (
     "moments.tasks",
 )
 HOT = (*ALWAYS, *PROJECT, *OTHERS)
+GROUPS = (ALWAYS, PROJECT, *((name,) for name in OTHERS))
+NATIVE = ("_json", "_blake2", "fcntl")  # some builds have them built in
 
 
 def bundle(folder: str) -> str:
@@ -39,19 +41,25 @@ def bundle(folder: str) -> str:
     """
     target = start.file_name(folder)
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    made_from = (os.stat(folder).st_mtime_ns, folder)
-    if _made_from(target) == made_from:
+    mtime = os.stat(folder).st_mtime_ns
+    if _made_from(target) == (mtime, folder, start.interpreter()):
         return target
-    content = (
-        made_from,
-        marshal.dumps([_entry(folder, name) for name in ALWAYS]),
-        marshal.dumps([_entry(folder, name) for name in PROJECT]),
-        tuple(f"holdfast.{name}" for name in PROJECT),
-        {f"holdfast.{name}": marshal.dumps(_entry(folder, name)) for name in OTHERS},
-    )
+    places: dict[str, tuple[int, int]] = {}
+    groups, size = [], start.HEAD
+    for names in GROUPS:
+        entries = [_entry(folder, name) for name in names]
+        groups.append(marshal.dumps(entries))
+        places |= {entry[0]: (size, len(groups[-1])) for entry in entries}
+        size += len(groups[-1])
+    found = {name: importlib.util.find_spec(name) for name in NATIVE}
+    native = {name: spec.origin for name, spec in found.items() if spec and spec.has_location}
+    code = _entry(folder, "start")[3]
+    head = marshal.dumps((code, (mtime, folder, size), places, start.interpreter(), native))
+    if len(head) > start.HEAD:
+        raise AssertionError(f"the head has {len(head)} bytes")
     temporary = f"{target}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:
-        file.write(marshal.dumps(content))
+        file.write(head.ljust(start.HEAD, b"\0") + b"".join(groups))
     os.replace(temporary, target)
     return target
 
@@ -60,15 +68,18 @@ def _entry(folder: str, name: str) -> tuple[str, bool, str, CodeType]:
     """A module's name, whether it is a package, its path, and its code without docstrings."""
     path = os.path.join(folder, *name.split("."))
     package = os.path.isdir(path)
-    path = os.path.join(path, "__init__.py") if package else f"{path}.py"
+    path = os.path.join(path.rstrip(os.sep), "__init__.py") if package else f"{path}.py"
     with open(path, "rb") as file:
         source = importlib.util.decode_source(file.read())
-    return f"holdfast.{name}", package, path, compile(source, path, "exec", dont_inherit=True, optimize=2)
+    code = compile(source, path, "exec", dont_inherit=True, optimize=2)
+    return f"holdfast.{name}".rstrip("."), package, path, code
 
 
 def _made_from(target: str) -> object:
+    """The folder's mtime, the folder and the interpreter that a file was made for, or None."""
     try:
         with open(target, "rb") as file:
-            return marshal.load(file)[0]  # noqa: S302  an install of ours wrote it, where modules are
-    except (OSError, ValueError, EOFError, TypeError, IndexError):
+            _code, (mtime, folder, _size), _places, built, _native = marshal.loads(file.read(start.HEAD))  # noqa: S302
+    except (OSError, ValueError, EOFError, TypeError):
         return None
+    return mtime, folder, built

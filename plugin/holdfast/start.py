@@ -1,28 +1,33 @@
 """Starts a hook: from one file of bytecode where an install has made it, else from the modules.
 
 Finding, opening, checking and loading a module's own file costs 0.1 ms, and a hook has some twenty modules.
-`bytecode.py` puts them into one file beside the interpreter's own cache: those that every hook needs, those that an
-update needs, and the others by name. It counts only for the very folder that it was made from: pip changes the
-folder's mtime when it brings another release.
+`bytecode.py` puts them into one file beside the interpreter's own cache. It begins with a head of `HEAD` bytes, in
+which this module's code comes first: the entrypoint runs that, and no package is searched for. Then come the modules
+in groups: those that every hook needs, those that an update needs, and the others one by one. The file counts only for
+the very folder that it was made from: pip changes the folder's mtime when it brings another release.
 """
 
 import gc
 import sys
 from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import ExtensionFileLoader
 from marshal import loads
-
-from holdfast import __path__ as folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from io import FileIO
     from types import ModuleType
     from typing import Any
+
+    Place = tuple[int, int]  # where in the file a group begins, and its length
 else:
     try:
         import posix as os
     except ImportError:
         import os
+
+HEAD = 16384  # bytes; the entrypoints read as many
 
 Module = type(sys)
 
@@ -31,31 +36,53 @@ class Bytecode:
     """Finds and loads the modules in the file; see `importlib.abc.MetaPathFinder` and `Loader`.
 
     Args:
-        project: the modules that are loaded together when the first of them is asked for, marshalled: a list of
-            (name, whether it is a package, path, code).
-        names: their names.
-        others: {name: one such entry, marshalled}.
+        file: the file, open; groups are read when the first of their modules is asked for.
+        places: {module: the place of its group}; a group is a marshalled list of (name, whether it is a package, path,
+            code).
+        native: {module: path} of the C extensions that hooks need, which are then not searched for.
     """
 
-    def __init__(self, project: bytes, names: "tuple[str, ...]", others: "dict[str, bytes]") -> None:
-        self.project = project
-        self.names = names
-        self.others = others
+    def __init__(self, file: "FileIO", places: "dict[str, Place]", native: "dict[str, str]") -> None:
+        self.file = file
+        self.places = places
+        self.native = native
         self.ready: dict[str, ModuleType] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> "ModuleSpec | None":
         """Where a module comes from."""
         del path, target
-        if name in self.names:
-            load(loads(self.project))  # noqa: S302  an install of ours wrote it, where modules are
-            self.names = ()
-        elif name in self.others:
-            load([loads(self.others.pop(name))])  # noqa: S302  likewise
-        else:
-            return None
-        module = self.ready[name] = sys.modules[name]
-        loader: Any = self
-        return ModuleSpec(name, loader, origin=module.__file__, is_package=hasattr(module, "__path__"))
+        if name in self.places:
+            self.load(name)
+            module = self.ready[name] = sys.modules[name]
+            loader: Any = self
+            return ModuleSpec(name, loader, origin=module.__file__, is_package=hasattr(module, "__path__"))
+        if name in self.native:
+            try:
+                os.stat(self.native[name])
+            except OSError:
+                return None
+            return ModuleSpec(name, ExtensionFileLoader(name, self.native[name]), origin=self.native[name])
+        return None
+
+    def load(self, name: str) -> None:
+        """Make and run the modules of a group, each after those that it imports, without the import system's detours.
+
+        Raises:
+            OSError, ValueError, EOFError, TypeError: the file is damaged.
+        """
+        start, length = self.places[name]
+        self.file.seek(start)
+        for each, package, path, code in loads(self.file.read(length)):  # noqa: S302  an install of ours wrote it
+            module = Module(each)
+            module.__file__ = path
+            above, _, last = each.rpartition(".")
+            module.__package__ = each if package else above
+            if package:
+                module.__path__ = [path.rpartition("/")[0]]
+            sys.modules[each] = module
+            exec(code, module.__dict__)  # noqa: S102  this is what importing is
+            if above:
+                setattr(sys.modules[above], last, module)
 
     def create_module(self, spec: "ModuleSpec") -> "ModuleType":
         """The module, which `find_spec` has loaded."""
@@ -65,47 +92,49 @@ class Bytecode:
         """Leave it as it is: it has run."""
 
 
-def load(entries: "list[Any]") -> None:
-    """Make and run modules, each after those that it imports, without what the import system does around it."""
-    for name, package, path, code in entries:
-        module = Module(name)
-        module.__file__ = path
-        above, _, last = name.rpartition(".")
-        module.__package__ = name if package else above
-        if package:
-            module.__path__ = [path.rpartition("/")[0]]
-        sys.modules[name] = module
-        exec(code, module.__dict__)  # noqa: S102  this is what importing is
-        setattr(sys.modules[above], last, module)
-
-
 def file_name(folder: str) -> str:
     """The path of the file for the package at `folder`."""
     return f"{folder}/__pycache__/hooks.{sys.implementation.cache_tag}.bytecode"
 
 
-def prepare() -> None:
-    """Let the hooks' modules come from the file, if it is there and of this release."""
+def interpreter() -> str:
+    """What tells one build of Python from another that has the same bytecode."""
+    return f"{sys.version} {sys.base_exec_prefix}"
+
+
+def prepare(
+    file: "FileIO", made_from: "tuple[int, str, int]", places: "dict[str, Place]", built: str, native: "dict[str, str]"
+) -> None:
+    """Let the hooks' modules come from the file, if it is of this release and whole.
+
+    Args:
+        file: the file.
+        made_from: the package's folder with its mtime in nanoseconds, and the file's size in bytes.
+        places: see `Bytecode`.
+        built: the interpreter that `native` is for.
+        native: see `Bytecode`.
+    """
     try:
-        folder = os.fspath(folders[0])
-        fd = os.open(file_name(folder), os.O_RDONLY)
-        try:
-            data = os.read(fd, os.fstat(fd).st_size)
-        finally:
-            os.close(fd)
-        made_from, always, *more = loads(data)  # noqa: S302  an install of ours wrote it, where modules are
-        if made_from == (os.stat(folder).st_mtime_ns, folder):
-            sys.meta_path.insert(0, Bytecode(*more))
-            load(loads(always))  # noqa: S302  likewise
+        mtime, folder, size = made_from
+        whole = os.fstat(file.fileno()).st_size == size
+        if whole and sys.path[0] + "/holdfast" == folder and os.stat(folder).st_mtime_ns == mtime:
+            found = Bytecode(file, places, native if built == interpreter() else {})
+            sys.meta_path.insert(0, found)
+            found.load("holdfast")
     except (OSError, ValueError, EOFError, TypeError):
         pass
 
 
-def main() -> None:
-    """Answer the payload on stdin; never returns."""
+def main(*bytecode: "Any") -> None:
+    """Answer the payload on stdin; never returns.
+
+    Args:
+        bytecode: what `prepare` takes, if there is such a file.
+    """
     gc.disable()  # a process of 10 ms is over before a collection pays
     try:
-        prepare()
+        if bytecode:
+            prepare(*bytecode)
         from holdfast.hook import main as run
     except BaseException:
         if "--dry-run" in sys.argv:

@@ -1,45 +1,88 @@
-"""Copies of the state: the previous revision at every update, and a dated copy at what matters.
+"""Copies of the state: the two revisions before it, and a dated copy at what matters.
 
 `backups/previous.json` is the file that the last update replaced, kept by a hard link, which costs nothing. The live
-file itself is never linked for longer than the update takes: damage in place would reach its backup. Dated copies are
-named `state-<UTC time>-r<revision>[-<reason>].json`. How many are kept, and for how long, is the workflow's
+file itself is never linked for longer than the update takes: damage in place would reach its backup. `older.json` is
+the revision before that, and the file that the next update writes into: a file that is made, and another that is
+removed, cost ten times as much (0.4 ms on ext4). Dated copies are named
+`state-<UTC time>-r<revision>[-<reason>].json`. How many are kept, and for how long, is the workflow's
 `backups: {keep, max_age_days}`.
 """
 
 from time import gmtime, strftime
 
-from holdfast.lean import join, os, write
+from holdfast.lean import FILE_TYPE, REGULAR, join, os, write
 
 FOLDER = "backups"
 PREVIOUS = "previous.json"
+OLDER = "older.json"
+UNDATED = (PREVIOUS, OLDER)
 PREFIX = "state-"
 KEPT = 20  # where the workflow says nothing
 DAY = 86400  # seconds
 EVERY = 60.0  # seconds between copies that nothing else brings about
 
 
+def fresh(temporary: str, spare: str, live: str, size: int) -> int:
+    """Open a temporary file to be written from its beginning; its descriptor.
+
+    Args:
+        temporary: its path.
+        spare: a file that may be written over, which then has the new name.
+        live: the state's file, which must not be.
+        size: how many bytes it will hold.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        os.rename(spare, temporary)
+        fd = os.open(temporary, flags | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        pass
+    else:
+        try:
+            found = os.fstat(fd)
+            # one name: `cp -l` may have given it another, and so may a crash of the machine, the live state's own
+            if found.st_mode & FILE_TYPE == REGULAR and found.st_nlink == 1 and found.st_ino != _number(live):
+                if found.st_size > size:
+                    os.ftruncate(fd, size)
+                return fd
+        except OSError:
+            pass
+        os.close(fd)
+    try:
+        return os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # a killed writer had our process id, or the spare file would not do
+        os.unlink(temporary)
+        return os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _number(path: str) -> int:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return -1
+
+
 def keep_previous(folder: str, live: str) -> None:
     """Give the live file, which is about to be replaced, the name of the previous revision as well.
 
-    The name goes from one file to the other in one step: while a damaged live file is put aside, and until the one
-    that was recovered stands in its place, the previous revision may be all there is.
+    While a damaged live file is put aside, and until the one that was recovered stands in its place, the previous
+    revision may be all there is: then it is called the older one.
     """
-    previous = join(join(folder, FOLDER), PREVIOUS)
-    spare = previous + ".tmp"
+    backups = join(folder, FOLDER)
+    previous = join(backups, PREVIOUS)
     try:
         try:
-            os.link(live, spare)
-        except FileNotFoundError:  # there is no folder yet; or no live file: then there is one
-            os.mkdir(join(folder, FOLDER), 0o700)
-            os.link(live, spare)
-        except FileExistsError:  # a killed writer left it
-            os.unlink(spare)
-            os.link(live, spare)
-        try:
-            os.replace(spare, previous)
-        finally:  # still there if both names are of one file, as a killed writer leaves it: such a rename does nothing
-            os.unlink(spare)
-    except OSError:  # mostly: it is not there; or a file system without hard links: the dated copies remain
+            os.replace(previous, join(backups, OLDER))
+        except FileNotFoundError:  # there is none yet, and perhaps no folder
+            try:
+                os.mkdir(backups, 0o700)
+            except FileExistsError:
+                pass
+        os.link(live, previous)
+    except OSError:  # mostly: there is no live file; or a file system without hard links: the dated copies remain
         pass
 
 
@@ -74,13 +117,14 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     tail = f"-{reason}" if reason else ""
     name = f"{PREFIX}{strftime('%Y%m%dT%H%M%SZ', gmtime(at))}-r{revision}{tail}.json"
     path = join(backups, name)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     temporary = f"{path}.{os.getpid()}.tmp"
+    names = dated(folder)
+    spare = join(backups, names[0]) if len(names) >= max(kept[0], 2) else ""  # it would be removed below
     try:
-        fd = os.open(temporary, flags, 0o600)
+        fd = fresh(temporary, spare, "", len(data))
     except FileNotFoundError:
         os.mkdir(backups, 0o700)
-        fd = os.open(temporary, flags, 0o600)
+        fd = fresh(temporary, "", "", len(data))
     try:
         try:
             write(fd, data)

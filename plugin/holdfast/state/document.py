@@ -5,7 +5,7 @@ together. Times are Unix times in seconds. What grows is bounded here, so that a
 project's age.
 """
 
-from holdfast.lean import dumps, loads, sha256
+from holdfast.lean import checksum, dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ def encode(state: "State") -> bytes:
     lines = [f'"{key}":{dumps(value)}' for key, value in state.items()]
     lines += [f'"{key}":{text}' for key, text in getattr(state, "raw", {}).items()]
     body = ("{" + ",\n".join(lines) + "}").encode("ascii")
-    seal: str = sha256(body).hexdigest()
-    return SEAL + seal.encode("ascii") + b'",' + body[1:] + b"\n"
+    return SEAL + checksum(body).encode("ascii") + b'",' + body[1:] + b"\n"
 
 
 def decode(data: bytes, *, lazily: bool = False) -> "State | None":
@@ -158,7 +157,7 @@ def decode(data: bytes, *, lazily: bool = False) -> "State | None":
         return None
     start = len(SEAL) + HEX
     body = b"{" + data[start + 2 :].rstrip(b"\n")
-    if data[start : start + 2] != b'",' or sha256(body).hexdigest().encode("ascii") != data[len(SEAL) : start]:
+    if data[start : start + 2] != b'",' or checksum(body).encode("ascii") != data[len(SEAL) : start]:
         return None
     try:
         state: State = _lazy(body.decode("ascii")) if lazily else loads(body)

@@ -4,7 +4,6 @@ A kernel lock dies with its holder, however it dies, so there are no stale locks
 stays: unlinking a locked file splits those who wait across two inodes, and both get in.
 """
 
-from errno import EACCES, EAGAIN, EDEADLK, EINTR, EWOULDBLOCK
 from time import monotonic
 
 from holdfast import deadline
@@ -25,7 +24,7 @@ else:
 
         fcntl = None
 
-TAKEN = (EACCES, EAGAIN, EDEADLK, EWOULDBLOCK)
+TAKEN = (BlockingIOError, PermissionError)  # EWOULDBLOCK of flock, EACCES of msvcrt.locking
 KERNEL_WAIT = 0.25  # seconds: waiting in the kernel served two to three times as many as polling did
 
 
@@ -40,10 +39,8 @@ def _try(fd: int) -> bool:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[name-defined,unused-ignore]
         else:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in TAKEN:
-            return False
-        raise
+    except TAKEN:
+        return False
     return True
 
 
@@ -56,9 +53,7 @@ def _wait_in_kernel(fd: int, seconds: float) -> bool:
         if deadline.left() <= 0:
             raise
         return False
-    except OSError as error:
-        if error.errno != EINTR:
-            raise
+    except InterruptedError:
         return False
     finally:
         deadline.restore()

@@ -92,7 +92,7 @@ def of_folder(folder: str, path: str, trail: str) -> dict[str, Any]:
         dated copy, "backups": {"count", "bytes", "damaged"}, "checkpoints": {"count", "bytes"}, "spool": events that
         wait, "audit_bytes"}
     """
-    copies = [copy for copy in restoring.listed(folder) if copy.name != backups.PREVIOUS]
+    copies = [copy for copy in restoring.listed(folder) if copy.name not in backups.UNDATED]
     whole = [copy for copy in copies if copy.state is not None]
     size, changed = _file(path)
     oldest = whole[-1] if whole and size is not None else None

@@ -169,12 +169,12 @@ def _put_state_aside(path: str, at: float) -> str:
 
 
 def newest_copy(folder: str) -> "State | None":
-    """The valid copy of the highest revision among the previous revision and the dated copies, or None.
+    """The valid copy of the highest revision among the two previous revisions and the dated copies, or None.
 
     Where all of them are spoilt, the newest checkpoint that is whole is better than nothing.
     """
     best: State | None = None
-    for name in [backups.PREVIOUS, *backups.dated(folder)]:
+    for name in [*backups.UNDATED, *backups.dated(folder)]:
         state = read_copy(join(join(folder, backups.FOLDER), name))
         if state is None:
             continue

@@ -35,17 +35,17 @@ def word(reason: str) -> str:
 
 
 def listed(folder: str) -> list[Copy]:
-    """All copies, the newest first: the dated ones, and the previous revision."""
+    """All copies, the newest first: the dated ones, and the two previous revisions."""
     found = []
-    for name in [*backups.dated(folder), backups.PREVIOUS]:
+    for name in [*backups.dated(folder), *backups.UNDATED]:
         path = os.path.join(folder, backups.FOLDER, name)
         try:
             data = os.stat(path)
         except OSError:
             continue
         state = recovery.read_copy(path)
-        if name == backups.PREVIOUS:
-            at, revision, reason = data.st_mtime, state["revision"] if state else 0, "previous"
+        if name in backups.UNDATED:
+            at, revision, reason = data.st_mtime, state["revision"] if state else 0, name.removesuffix(".json")
         else:
             stamp, revision, reason = backups.parts(name)
             at = _unix(stamp, data.st_mtime)
@@ -66,7 +66,7 @@ def choose(folder: str, pattern: str, present: int | None) -> Copy:
 
     Args:
         folder: the project's `.holdfast`.
-        pattern: a part of the name, or a glob; "" for any dated copy, and for the previous revision as well if there
+        pattern: a part of the name, or a glob; "" for any dated copy, and for the previous revisions as well if there
             is no valid state before which it was.
         present: the revision of the present state, whose own copies come last; None where it is damaged.
 
@@ -81,7 +81,7 @@ def choose(folder: str, pattern: str, present: int | None) -> Copy:
         if not fits:
             raise HoldfastError(f"no backup is named like {pattern!r}: `holdfast state backups` lists them")
     elif present is not None:
-        dated = [copy for copy in found if copy.name != backups.PREVIOUS]
+        dated = [copy for copy in found if copy.name not in backups.UNDATED]
         fits = [copy for copy in dated if copy.revision != present] or dated
     else:
         fits = found

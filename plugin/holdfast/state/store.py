@@ -5,7 +5,6 @@ syncs it, replaces the state and syncs the folder. Whatever happens at any step,
 state.
 """
 
-from errno import ENOENT
 from time import time
 
 from holdfast.lean import getenv, join, os, parent, read, write
@@ -262,9 +261,7 @@ class Store:
         """
         try:
             state = document.decode(read(self.path), lazily=True)
-        except OSError as error:
-            if error.errno != ENOENT:
-                raise
+        except FileNotFoundError:
             state = None
         if state is not None and state["schema_version"] == document.SCHEMA_VERSION:
             return state, False
@@ -318,13 +315,8 @@ class Store:
             OSError: it cannot be written; the old state is untouched and no temporary file is left.
         """
         temporary = f"{self.path}.{os.getpid()}{TEMPORARY}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        flags |= getattr(os, "O_BINARY", 0)
-        try:
-            fd = os.open(temporary, flags, 0o600)
-        except FileExistsError:  # a killed writer had our process id; who holds the lock may remove it
-            os.unlink(temporary)
-            fd = os.open(temporary, flags, 0o600)
+        older = join(join(self.folder, backups.FOLDER), backups.OLDER)
+        fd = backups.fresh(temporary, older, self.path, len(data))
         try:
             try:
                 write(fd, data)

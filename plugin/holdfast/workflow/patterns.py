@@ -8,11 +8,6 @@ import sys
 
 from holdfast import __version__, deadline
 
-try:
-    import _sre
-except ImportError:  # pragma: no cover  another interpreter
-    _sre = None
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -27,7 +22,7 @@ HEAD = 48 * 1024  # of which this many from its beginning
 
 def key() -> str:
     """What compiled patterns depend on: they are made again where it differs."""
-    made_for = f"{sys.implementation.cache_tag}-{getattr(_sre, 'MAGIC', 0)}-{getattr(_sre, 'CODESIZE', 0)}"
+    made_for = f"{sys.implementation.cache_tag}-{sys.hexversion:x}"  # `_sre.MAGIC` would cost its import, 0.04 ms
     return f"{made_for}-{__version__}"  # another release may know `@tests` otherwise
 
 
@@ -54,19 +49,25 @@ def search(pattern: "Pattern", text: str, folded: str) -> bool:
                 return False
         elif text.isascii() and not any(literal in folded for literal in literals):
             return False  # beyond ASCII a character may match others than its lower case
-    code = pattern["code"]
-    if code is None or _sre is None:
-        import re
-
-        compiled = re.compile(pattern["source"], pattern["flags"])
-    else:
-        groups = pattern["groups"]
-        compiled = _sre.compile(pattern["source"], pattern["flags"], code, groups, {}, (None,) * (groups + 1))
+    compiled = _compiled(pattern)
     deadline.spend(EACH)
     try:
         return compiled.search(text) is not None
     finally:
         deadline.spend(0)
+
+
+def _compiled(pattern: "Pattern") -> "Any":
+    source, flags, code, groups = pattern["source"], pattern["flags"], pattern["code"], pattern["groups"]
+    try:
+        import _sre
+    except ImportError:  # pragma: no cover  another interpreter
+        code = None
+    if code is None:
+        import re
+
+        return re.compile(source, flags)
+    return _sre.compile(source, flags, code, groups, {}, (None,) * (groups + 1))
 
 
 def given_up(slow: int) -> int:
