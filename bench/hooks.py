@@ -58,7 +58,7 @@ def main() -> int:
     found = {**about(), "cases": {}}
     with tempfile.TemporaryDirectory() as place:
         hooks = world.install(os.path.join(place, "prefix"))
-        project = world.build(place, asked.skills, full=True)
+        project = world.build(place, asked.skills)
         bare = os.path.join(place, "bare")
         os.mkdir(bare)
         print(f"Python {found['python']}, {asked.skills} skills, a full state, median of {asked.runs} pairs")

@@ -54,7 +54,7 @@ def durable_write(folder: str, size: int, runs: int) -> float:
 def measure(place: str, runs: int) -> "dict[str, float]":
     """{part: milliseconds}; together they are the hook."""
     hooks = world.install(os.path.join(place, "prefix"))
-    project = world.build(place, 100, full=True)
+    project = world.build(place, 100)
     env = environment(project)
     plugin = os.path.join(place, "prefix", "plugin")
     load = LOAD.format(plugin=plugin, bytecode=file_name(os.path.join(plugin, "holdfast"))) + LEAVE

@@ -20,6 +20,7 @@ from bench.picture import draw
 from bench.timing import FLOOR, about, environment, line, save, seconds
 
 SKILLS = (10, 100, 1000, 3000)
+STATES = (1, 25, 100, world.FULL)  # events that filled it: 1 to 30 KB
 EVENTS = (10, 1_000, 100_000)
 PARALLEL = (1, 4, 16, 64)
 FILES = (10, 1_000, 10_000)
@@ -27,7 +28,7 @@ FILES = (10, 1_000, 10_000)
 
 def with_events(place: str, count: int) -> str:
     """A project in which `count` events were counted: their trail, and a state at its bounds from 400 on."""
-    project = world.build(os.path.join(place, f"events-{count}"), 10, full=count >= world.FULL)
+    project = world.build(os.path.join(place, f"events-{count}"), 10, min(count, world.FULL))
     row = b'{"time":1700000000.0,"host":"claude","session":"s","moment":"tool_done","decision":"applied","ms":2.5}\n'
     with open(os.path.join(project, ".holdfast", "audit.jsonl"), "wb") as file:
         file.write(row * min(count, 45_000))  # the trail is rotated at 5 MB
@@ -36,7 +37,7 @@ def with_events(place: str, count: int) -> str:
 
 def with_files(place: str, count: int) -> str:
     """A project of `count` files."""
-    project = world.build(os.path.join(place, f"files-{count}"), 10, full=False)
+    project = world.build(os.path.join(place, f"files-{count}"), 10, 0)
     for number in range(count):
         folder = os.path.join(project, "src", str(number % 100))
         os.makedirs(folder, exist_ok=True)
@@ -80,9 +81,12 @@ def main() -> int:
         def ratio(entry: str, kind: str, project: str) -> float:
             return measure(["sh", "-c", line(hooks, entry)], kind, project, asked.runs)["ratio"]
 
-        made = {size: world.build(place, size, full=True) for size in SKILLS}
+        made = {size: world.build(place, size) for size in SKILLS}
         scale("prompt, by skills", SKILLS, lambda size: ratio("prompt_activation", "prompt", made[size]))
         scale("tool call, by skills", SKILLS, lambda size: ratio("post_tool_use", "tool", made[size]))
+        states = {size: world.build(os.path.join(place, "state"), 100, size) for size in STATES}
+        scale("tool call, by events in the state", STATES, lambda size: ratio("post_tool_use", "tool", states[size]))
+        scale("resume, by events in the state", STATES, lambda size: ratio("session_resume", "start", states[size]))
         scale(
             "tool call, by events so far", EVENTS, lambda size: ratio("post_tool_use", "tool", with_events(place, size))
         )

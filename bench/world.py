@@ -54,10 +54,10 @@ def workflow(skills: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def full_state(index: compiled.Index) -> dict[str, Any]:
-    """A state at its bounds, with a session `bench` that works in it."""
+def filled_state(index: compiled.Index, events: int) -> dict[str, Any]:
+    """A state after that many events, at its bounds after FULL, with a session `bench` that works in it."""
     state = document.new(1_700_000_000.0)
-    for number in range(FULL):
+    for number in range(events):
         session = "bench" if number % 20 == 0 else f"0000-1111-2222-3333-{number % 25}"
         event = Event("claude", "tool_done", "PostToolUse", session)
         event.at, event.key = 1_700_000_000.0 + number, str(number)
@@ -73,17 +73,17 @@ def full_state(index: compiled.Index) -> dict[str, Any]:
     return state
 
 
-def build(place: str, skills: int, full: bool) -> str:
+def build(place: str, skills: int, events: int = FULL) -> str:
     """Make a project in the folder `place`; its path."""
-    project = os.path.join(place, f"project-{skills}-{'full' if full else 'new'}")
+    project = os.path.join(place, f"project-{skills}-{events}")
     folder = os.path.join(project, ".holdfast")
     os.makedirs(folder, mode=0o700)
     with open(os.path.join(folder, compiled.SOURCE), "w", encoding="utf-8") as file:
         file.write(workflow(skills))
     index = compiled.refresh(folder)
-    if full:
+    if events:
         fd = os.open(os.path.join(folder, "state.json"), os.O_WRONLY | os.O_CREAT, 0o600)
-        write(fd, document.encode(full_state(index)))
+        write(fd, document.encode(filled_state(index, events)))
         os.close(fd)
     return project
 

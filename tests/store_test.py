@@ -120,6 +120,7 @@ def test_a_temporary_file_of_a_dead_writer_with_our_process_id_is_no_obstacle(st
 
 def test_the_sweep_takes_what_dead_writers_left_and_nothing_else(store, folder):
     store.update(bump, 0)
+    store.update(bump, 0)  # which makes the folder of the copies
     spool.put(str(folder), {"id": "a"})
     dead = 2**22 + 1  # above the largest process id
     for name in (
@@ -253,6 +254,7 @@ def test_a_broken_state_comes_back_from_the_newest_valid_copy(store, folder, spo
 
 def test_what_was_recovered_is_kept_even_if_the_change_is_refused(store, folder):
     store.update(bump, 0)
+    store.update(bump, 0)  # which makes the folder of the copies
     for path in [folder / "state.json", *(folder / "backups").iterdir()]:
         path.write_bytes(b"noise")
 
@@ -287,6 +289,46 @@ def test_damage_in_place_does_not_reach_the_previous_revision(store, folder):
     live, previous = (folder / "state.json").stat(), (folder / "backups" / backups.PREVIOUS).stat()
     assert live.st_ino != previous.st_ino
     assert live.st_nlink == 1
+
+
+def test_the_revision_before_the_previous_is_kept_and_its_file_is_written_over(store, folder):
+    for _ in range(3):
+        store.update(bump, 0)
+    older = (folder / "backups" / backups.OLDER).stat().st_ino
+    store.update(bump, 0)
+    assert (folder / "state.json").stat().st_ino == older
+    found = [document.decode((folder / "backups" / name).read_bytes()) for name in backups.UNDATED]
+    assert [state["stats"]["prompts"] for state in found] == [3, 2]
+
+
+def test_what_somebody_gave_another_name_is_not_written_over(store, folder, tmp_path):
+    for _ in range(3):
+        store.update(bump, 0)
+    os.link(folder / "backups" / backups.OLDER, tmp_path / "snapshot")
+    kept = (tmp_path / "snapshot").read_bytes()
+    store.update(bump, 0)
+    assert (tmp_path / "snapshot").read_bytes() == kept
+    assert store.read()["stats"]["prompts"] == 4
+
+
+@pytest.mark.parametrize("how", ["folder", "link", "pipe", "the live state"])
+def test_what_stands_in_the_older_revisions_place_is_no_obstacle(store, folder, how, tmp_path):
+    for _ in range(3):
+        store.update(bump, 0)
+    older = folder / "backups" / backups.OLDER
+    older.unlink()
+    if how == "folder":
+        older.mkdir()
+    elif how == "link":
+        (tmp_path / "victim").write_text("somebody's")
+        older.symlink_to(tmp_path / "victim")
+    elif how == "pipe":
+        os.mkfifo(older)
+    else:
+        os.link(folder / "state.json", older)
+    for number in (4, 5, 6):
+        assert store.update(bump, 0).result == number
+    assert how != "link" or (tmp_path / "victim").read_text() == "somebody's"
 
 
 def test_an_edit_by_hand_that_is_valid_goes_on(store, folder):
@@ -357,12 +399,13 @@ def test_the_environment_says_where_state_and_trail_are(folder, tmp_path, monkey
 
 def test_a_copy_that_cannot_be_written_does_not_undo_the_update(store, folder):
     store.update(bump, 0)
+    store.update(bump, 0)  # which makes the folder of the copies
     import shutil
 
     shutil.rmtree(folder / "backups")
     (folder / "backups").write_text("a file where the folder should be")
-    assert store.update(bump, 0, keep="start").result == 2
-    assert store.read()["stats"]["prompts"] == 2
+    assert store.update(bump, 0, keep="start").result == 3
+    assert store.read()["stats"]["prompts"] == 3
 
 
 def test_the_sweep_leaves_other_peoples_files_alone(store, folder):

@@ -176,6 +176,11 @@ def without_dated_copies(store):
         os.unlink(os.path.join(store.folder, backups.FOLDER, name))
 
 
+def with_the_older_revision_alone(store):
+    without_dated_copies(store)
+    cut(os.path.join(store.folder, backups.FOLDER, backups.PREVIOUS))
+
+
 def several(work):
     work.put("a")
     work.update()
@@ -205,6 +210,9 @@ CASES = {
     "a damaged state comes back": Case(lambda store: spoil(store, cut), lambda work: work.update(), 4, recovers=True),
     "it comes back from the previous revision": Case(
         without_dated_copies, lambda work: work.update(), 4, recovers=True
+    ),
+    "it comes back from the older revision": Case(
+        with_the_older_revision_alone, lambda work: work.update(), 3, recovers=True
     ),
     "a state that is gone comes back": Case(
         lambda s: spoil(s, os.unlink), lambda work: work.update(), 4, recovers=True
@@ -236,7 +244,7 @@ def leftovers(folder):
                 "state.lock",
                 ".gitignore",
                 "audit.jsonl",
-                backups.PREVIOUS,
+                *backups.UNDATED,
             )
             if not kept or name.endswith(".tmp") or place == spool.FOLDER:
                 found.append(os.path.join(place, name))
@@ -373,6 +381,14 @@ def previous_revision_unlinked_first(patch):
     patch.setattr(backups, "keep_previous", keep_previous)
 
 
+def spare_taken_where_the_state_is_gone(patch):
+    def fresh(temporary, spare, size, _live=""):
+        return real(temporary, spare, size)
+
+    real = backups.fresh
+    patch.setattr(backups, "fresh", fresh)
+
+
 MISSING = [
     (no_fsync_of_files, "an update", "cannot be read"),
     (no_fsync_of_files, "an event that is spooled", "an acknowledged event is lost"),
@@ -383,7 +399,8 @@ MISSING = [
     (no_fsync_of_files, "a checkpoint", "lost: "),
     (replaced_in_place, "an update", "cannot be read"),
     (folded_before_it_is_saved, "an update that folds the spool", "an acknowledged event is lost"),
-    (previous_revision_unlinked_first, "a damaged state comes back", "the next update is number 1"),
+    (previous_revision_unlinked_first, "a damaged state comes back", "the next update is number 4"),
+    (spare_taken_where_the_state_is_gone, "it comes back from the older revision", "the next update is number 1"),
 ]
 
 

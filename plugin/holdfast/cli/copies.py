@@ -66,7 +66,7 @@ def _written(project: "Project", found: "State", reason: str) -> str:
 def backups(as_json: bool) -> None:
     """List the copies of the state, the newest first.
 
-    The one whose reason is `previous` is the revision before the present one.
+    The one whose reason is `previous` is the revision before the present one, and `older` the one before that.
 
     Examples:
       holdfast state backups

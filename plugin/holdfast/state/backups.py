@@ -22,35 +22,31 @@ DAY = 86400  # seconds
 EVERY = 60.0  # seconds between copies that nothing else brings about
 
 
-def fresh(temporary: str, spare: str, live: str, size: int) -> int:
+def fresh(temporary: str, spare: str, size: int, live: str = "") -> int:
     """Open a temporary file to be written from its beginning; its descriptor.
 
     Args:
         temporary: its path.
         spare: a file that may be written over, which then has the new name.
-        live: the state's file, which must not be.
         size: how many bytes it will hold.
+        live: the state's file; where it is gone, the spare one may be all there is, and stays.
 
     Raises:
         OSError: it cannot be made.
     """
     flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        os.rename(spare, temporary)
-        fd = os.open(temporary, flags | getattr(os, "O_NONBLOCK", 0))
+        number = os.stat(live).st_ino if live else 0
+        found = os.lstat(spare)
+        # one name: `cp -l` may have given it another, and so may a crash of the machine, the live state's own
+        if found.st_mode & FILE_TYPE == REGULAR and found.st_nlink == 1 and found.st_ino != number:
+            os.rename(spare, temporary)
+            fd = os.open(temporary, flags)
+            if found.st_size > size:
+                os.ftruncate(fd, size)
+            return fd
     except OSError:
         pass
-    else:
-        try:
-            found = os.fstat(fd)
-            # one name: `cp -l` may have given it another, and so may a crash of the machine, the live state's own
-            if found.st_mode & FILE_TYPE == REGULAR and found.st_nlink == 1 and found.st_ino != _number(live):
-                if found.st_size > size:
-                    os.ftruncate(fd, size)
-                return fd
-        except OSError:
-            pass
-        os.close(fd)
     try:
         return os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:  # a killed writer had our process id, or the spare file would not do
@@ -58,22 +54,16 @@ def fresh(temporary: str, spare: str, live: str, size: int) -> int:
         return os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o600)
 
 
-def _number(path: str) -> int:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return -1
-
-
 def keep_previous(folder: str, live: str) -> None:
     """Give the live file, which is about to be replaced, the name of the previous revision as well.
 
-    While a damaged live file is put aside, and until the one that was recovered stands in its place, the previous
-    revision may be all there is: then it is called the older one.
+    While a damaged live file is put aside, and until the one that was recovered stands in its place, these may be all
+    there is: then they stay as they are.
     """
     backups = join(folder, FOLDER)
     previous = join(backups, PREVIOUS)
     try:
+        os.stat(live)
         try:
             os.replace(previous, join(backups, OLDER))
         except FileNotFoundError:  # there is none yet, and perhaps no folder
@@ -121,10 +111,10 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     names = dated(folder)
     spare = join(backups, names[0]) if len(names) >= max(kept[0], 2) else ""  # it would be removed below
     try:
-        fd = fresh(temporary, spare, "", len(data))
+        fd = fresh(temporary, spare, len(data))
     except FileNotFoundError:
         os.mkdir(backups, 0o700)
-        fd = fresh(temporary, "", "", len(data))
+        fd = fresh(temporary, "", len(data))
     try:
         try:
             write(fd, data)

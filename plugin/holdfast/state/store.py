@@ -316,7 +316,7 @@ class Store:
         """
         temporary = f"{self.path}.{os.getpid()}{TEMPORARY}"
         older = join(join(self.folder, backups.FOLDER), backups.OLDER)
-        fd = backups.fresh(temporary, older, self.path, len(data))
+        fd = backups.fresh(temporary, older, len(data), self.path)
         try:
             try:
                 write(fd, data)
