@@ -211,6 +211,16 @@ def test_the_end_waits_for_what_is_on_its_way_and_is_noted_itself(project):
     assert {"tool_done", "turn_end"} <= {line["moment"] for line in audit_of(project)}
 
 
+def test_a_slow_hook_has_ended_before_the_end_is_told(project):
+    slow = "if b'part.updated' in given: time.sleep(0.3), open('done', 'x')\n"
+    hooks = stub(
+        project.parent, slow + "if b'session.end' in given: open('after' if os.path.exists('done') else 'before', 'x')"
+    )
+    edit = failed("edit", {"filePath": "a.txt"})
+    play(project, said("go"), *edit, DISPOSED, ["exit", None, None], path=bridge(project.parent, hooks=hooks))
+    assert (project / "after").exists()
+
+
 def test_a_session_that_is_deleted_has_ended(project):
     play(
         project,
