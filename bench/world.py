@@ -112,6 +112,11 @@ def payload(kind: str, project: str, host: str = "claude") -> bytes:
         given = {"command": f"*** Begin Patch\n*** Update File: {file}\n+x = 1\n*** End Patch\n"}
         call = {"tool_name": "apply_patch", "tool_use_id": f"t-{number}", "tool_input": given, "tool_response": ""}
         return _bytes(always, hook_event_name="PostToolUse", **call)
+    if host == "opencode":
+        if kind in words:
+            return _bytes(always, hook_event_name="chat.message", message_id=str(number), prompt=words[kind])
+        call = {"tool_name": "write", "tool_use_id": f"t-{number}", "tool_input": {"filePath": file, "content": "x"}}
+        return _bytes(always, hook_event_name="tool.execute.after", tool_response={}, **call)
     always |= {"transcript_path": "/home/x/.claude/projects/p/bench.jsonl"}
     if kind in words:
         return _bytes(always, hook_event_name="UserPromptSubmit", prompt_id=str(number), prompt=words[kind])

@@ -21,7 +21,7 @@ from holdfast.workflow import compiler
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "plugin"
 PAYLOADS = Path(__file__).resolve().parent / "payloads"
-HOSTS = ("claude", "gemini", "codex")
+HOSTS = ("claude", "gemini", "codex", "opencode")
 
 # What a host runs for which of its events; where names agree the hook is the same.
 HOOKS = {
@@ -36,10 +36,38 @@ HOOKS = {
     "Stop": "turn_end",
     "AfterAgent": "turn_end",
     "SessionEnd": "session_end",
+    "session.start": "session_resume",
+    "chat.message": "prompt_activation",
+    "tool.execute.after": "post_tool_use",
+    "message.part.updated": "post_tool_use",
+    "experimental.session.compacting": "before_compaction",
+    "session.idle": "turn_end",
+    "session.end": "session_end",
 }
-PROMPT = {"claude": "UserPromptSubmit", "gemini": "BeforeAgent", "codex": "UserPromptSubmit"}
-SHELL = {"claude": "PostToolUse.Bash", "gemini": "AfterTool.run_shell_command", "codex": "PostToolUse.Bash"}
-WRITTEN = {"claude": "PostToolUse.Write", "gemini": "AfterTool.write_file", "codex": "PostToolUse.apply_patch"}
+STARTED = {
+    "claude": "SessionStart",
+    "gemini": "SessionStart",
+    "codex": "SessionStart",
+    "opencode": "session.start",
+}
+PROMPT = {
+    "claude": "UserPromptSubmit",
+    "gemini": "BeforeAgent",
+    "codex": "UserPromptSubmit",
+    "opencode": "chat.message",
+}
+SHELL = {
+    "claude": "PostToolUse.Bash",
+    "gemini": "AfterTool.run_shell_command",
+    "codex": "PostToolUse.Bash",
+    "opencode": "tool.execute.after.bash",
+}
+WRITTEN = {
+    "claude": "PostToolUse.Write",
+    "gemini": "AfterTool.write_file",
+    "codex": "PostToolUse.apply_patch",
+    "opencode": "tool.execute.after.write",
+}
 
 FLOW = """
 version: 1
@@ -91,7 +119,7 @@ def payload(host, name, project, **changes):
     """A recorded payload in a test's project, of the session `HOST-session`, with fresh ids and a later time.
 
     Args:
-        host: claude, gemini or codex.
+        host: one of HOSTS.
         name: a file's name under `payloads/HOST`, without `.json`.
         project: the folder that stands for the recorded one.
         changes: top-level keys that are replaced.
@@ -101,7 +129,7 @@ def payload(host, name, project, **changes):
         moved = moved.replace(placeholder, json.dumps(folder)[1:-1])
     made = json.loads(moved)
     made["session_id"] = f"{host}-session"
-    for key in ("tool_use_id", "prompt_id", "turn_id"):
+    for key in ("tool_use_id", "prompt_id", "turn_id", "message_id"):
         if key in made:
             made[key] = f"{key}-{uuid.uuid4().hex}"
     if "timestamp" in made:
@@ -112,7 +140,7 @@ def payload(host, name, project, **changes):
 
 def start(host, project, source="startup", **changes):
     """A session starts; `source` may be any that the host has a recorded start for."""
-    return payload(host, f"SessionStart.{source}", project, **changes)
+    return payload(host, f"{STARTED[host]}.{source}", project, **changes)
 
 
 def prompt(host, project, text, **changes):
@@ -127,7 +155,7 @@ def edit_call(host, project, path, text="x\n", **changes):
         added = "".join(f"+{line}\n" for line in text.splitlines())
         given = {"command": f"*** Begin Patch\n*** Add File: {path}\n{added}*** End Patch\n"}
     else:
-        given = {"file_path": full, "content": text}
+        given = {"filePath" if host == "opencode" else "file_path": full, "content": text}
     return payload(host, WRITTEN[host], project, tool_input=given, **changes)
 
 
@@ -145,6 +173,9 @@ def shell_call(host, project, command, code=0, output="", **changes):
         made = payload(host, SHELL[host], project, tool_input={"command": command, "description": "x"})
         made["tool_response"] = {"llmContent": gemini_result(output, code), "returnDisplay": output}
         return {**made, **changes}
+    if host == "opencode":
+        given = {"tool_input": {"command": command}, "tool_response": {"exit": code}}
+        return payload(host, SHELL[host], project, **given, **changes)
     made = payload(host, SHELL[host], project, tool_input={"command": command}, tool_response=output)
     made["transcript_path"] = os.path.join(os.environ["HOME"], "rollout-test.jsonl")
     made |= changes
@@ -164,7 +195,7 @@ def background_call(host, project, command, **changes):
         moved = "Command moved to background (PID: 77). Output hidden. Press Ctrl+B to view."
         made["tool_response"] = {"llmContent": f"<untrusted_context>\n{moved}\n</untrusted_context>"}
     else:
-        raise ValueError("Codex tells nothing of a command that goes on")
+        raise ValueError(f"{host} tells nothing of a command that goes on")
     return {**made, **changes}
 
 
@@ -213,6 +244,7 @@ def host_env(host, project):
             "CLAUDE_PROJECT_DIR": str(project),
         },
         "codex": {"CLAUDE_PROJECT_DIR": str(Path(project).parent), "CLAUDECODE": "1"},
+        "opencode": {"CLAUDE_PROJECT_DIR": str(Path(project).parent), "CLAUDECODE": "1"},
     }
     return {**kept, **own[host]}
 

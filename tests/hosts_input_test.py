@@ -75,9 +75,10 @@ def test_garbage_outside_a_project_leaves_no_trace(host, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("host", HOSTS)
-def test_an_event_of_another_hook_or_of_none_is_passed_over(host, project):
-    name = {"claude": "SubagentStop", "gemini": "BeforeModel", "codex": "Interrupt"}[host]
+@pytest.mark.parametrize(
+    ("host", "name"), [("claude", "SubagentStop"), ("gemini", "BeforeModel"), ("codex", "Interrupt")]
+)
+def test_an_event_of_another_hook_or_of_none_is_passed_over(host, name, project):
     answer = fire(host, payload(host, name, project), project, hook="post_tool_use")
     assert (answer.code, answer.stdout, answer.stderr) == (0, "", "")
     assert audit_of(project) == []
@@ -100,7 +101,7 @@ def test_a_path_that_leads_elsewhere_is_made_safe_and_counted(host, path, projec
     if host == "codex":
         given["tool_input"] = {"command": f"*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n"}
     else:
-        given["tool_input"]["file_path"] = path
+        given["tool_input"]["filePath" if host == "opencode" else "file_path"] = path
     answer = fire(host, given, project)
     assert (answer.code, answer.stderr) == (0, "")
     state = state_of(project)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firing import HOSTS, PAYLOADS, recorded
+from firing import HOSTS, PAYLOADS, SHELL, STARTED, WRITTEN, recorded
 from holdfast import hosts
 from holdfast.events import ID_LIMIT, KINDS, MOMENTS, OUTCOMES, Event
 from holdfast.lean import dumps, loads
@@ -123,7 +123,63 @@ CODEX = {
     "Stop.active": ("turn_end", {}, None),
     "SessionEnd": (END, {"source": "other"}, None),
 }
-EXPECTED = {"claude": CLAUDE, "gemini": GEMINI, "codex": CODEX}
+CHILD = {"subagent": "ses_e06c3edbbffel0rJKY9w4nXWTp"}
+FAILED = {"outcome": "failed"}
+OPENCODE = {
+    "session.start.startup": (START, {"source": "startup"}, None),
+    "session.start.resume": (START, {"source": "resume"}, None),
+    "session.start.fork": (START, {"source": "fork"}, None),
+    "session.start.compact": (START, {"source": "compact"}, None),
+    "chat.message": ("prompt", {"prompt": '"handle the refund"'}, None),
+    "chat.message.in_subagent": ("prompt", {"prompt": "do it SUBTASK", **CHILD}, None),
+    "tool.execute.after.bash": (DONE, {}, {"kind": "shell", "command": "echo hi", "exit_code": 0}),
+    "tool.execute.after.bash.failed": (
+        DONE,
+        {},
+        {"kind": "shell", "command": "echo hi; exit 3", "exit_code": 3, **FAILED},
+    ),
+    "tool.execute.after.bash.timed_out": (DONE, {}, {"kind": "shell", "command": "sleep 5", "outcome": "unknown"}),
+    "tool.execute.after.bash.in_subagent": (
+        DONE,
+        CHILD,
+        {"kind": "shell", "command": "exit 2", "exit_code": 2, **FAILED},
+    ),
+    "tool.execute.after.write": (DONE, {}, {"kind": "edit", "paths": [f"{SHOP}/a.txt"]}),
+    "tool.execute.after.edit": (DONE, {}, {"kind": "edit", "paths": [f"{SHOP}/a.txt"]}),
+    "tool.execute.after.apply_patch": (DONE, {}, {"kind": "edit", "paths": [f"{SHOP}/src/n.txt", f"{SHOP}/b.txt"]}),
+    "tool.execute.after.apply_patch.delete": (DONE, {}, {"kind": "edit"}),
+    "tool.execute.after.read": (DONE, {}, {"kind": "read", "paths": [f"{SHOP}/a.txt"]}),
+    "tool.execute.after.todowrite": (
+        DONE,
+        {},
+        {
+            "kind": "plan",
+            "todos": [
+                {"title": "Refund form", "status": "pending"},
+                {"title": "Refund mail", "status": "in_progress"},
+            ],
+            "whole_list": True,
+        },
+    ),
+    "tool.execute.after.task": (DONE, {}, {"kind": "agent"}),
+    "tool.execute.after.x_echo": (DONE, {}, {"kind": "mcp"}),
+    "tool.execute.after.invalid": (DONE, {}, {"kind": "other", **FAILED}),
+    "message.part.updated.apply_patch": (DONE, {}, {"kind": "edit", **FAILED}),
+    "message.part.updated.edit": (DONE, {}, {"kind": "edit", "paths": [f"{SHOP}/a.txt"], **FAILED}),
+    "message.part.updated.read": (DONE, {}, {"kind": "read", "paths": [f"{SHOP}/nope.txt"], **FAILED}),
+    "message.part.updated.skill": (DONE, {}, {"kind": "skill", "skill": "spec-writer", **FAILED}),
+    "message.part.updated.x_bad": (DONE, {}, {"kind": "mcp", **FAILED}),
+    "message.part.updated.bash.forbidden": (
+        DONE,
+        {},
+        {"kind": "shell", "command": "rm -rf x", "outcome": "unknown"},
+    ),
+    "message.part.updated.bash.rejected": (DONE, {}, {"kind": "shell", "command": "curl x", "outcome": "unknown"}),
+    "experimental.session.compacting": ("before_compaction", {}, None),
+    "session.idle": ("turn_end", {}, None),
+    "session.end": (END, {"source": "dispose"}, None),
+}
+EXPECTED = {"claude": CLAUDE, "gemini": GEMINI, "codex": CODEX, "opencode": OPENCODE}
 OURS = [(host, name) for host in HOSTS for name in EXPECTED[host]]
 
 
@@ -143,11 +199,11 @@ def test_a_recorded_payload_reads_as_the_event_that_it_is(host, name):
     plain = {
         "host": host,
         "moment": moment,
-        "name": name.split(".")[0],
+        "name": payload["hook_event_name"],
         "session": payload["session_id"],
         "cwd": SHOP,
         "source": "",
-        "transcript": payload["transcript_path"],
+        "transcript": payload.get("transcript_path", ""),
         "subagent": "",
         "unheard": False,
         "at": 0.0,
@@ -182,10 +238,9 @@ def test_a_payload_that_is_not_registered_says_nothing_to_us(host, name):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_same_payload_has_the_same_key_and_another_call_another(host):
-    name = {"claude": "PostToolUse.Write", "gemini": "AfterTool.write_file", "codex": "PostToolUse.apply_patch"}[host]
-    payload = recorded(host, name)
+    payload = recorded(host, WRITTEN[host])
     key = parse(host, payload).key
-    assert parse(host, recorded(host, name)).key == key
+    assert parse(host, recorded(host, WRITTEN[host])).key == key
     later = {"timestamp": "2027-01-01T00:00:00.000Z"} if host == "gemini" else {"tool_use_id": "another"}
     assert parse(host, {**payload, **later}).key != key
     for nameless in ({"tool_use_id": ""}, {"tool_use_id": None}):
@@ -194,7 +249,7 @@ def test_the_same_payload_has_the_same_key_and_another_call_another(host):
         assert told_apart[0] == told_apart[2] != told_apart[1]
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", ["claude", "gemini", "codex"])  # OpenCode's has a message of its own
 def test_each_prompt_of_a_turn_has_a_key_of_its_own(host):
     payload = recorded(host, "BeforeAgent" if host == "gemini" else "UserPromptSubmit")
     assert parse(host, payload).key == parse(host, dict(payload)).key
@@ -212,7 +267,7 @@ def test_each_prompt_of_a_turn_has_a_key_of_its_own(host):
     ],
 )
 def test_an_odd_session_id_is_made_safe(host, given_id, expected):
-    payload = {**recorded(host, "SessionStart.startup"), "session_id": given_id}
+    payload = {**recorded(host, f"{STARTED[host]}.startup"), "session_id": given_id}
     assert parse(host, payload).session == expected
 
 
@@ -241,13 +296,10 @@ def test_a_session_id_of_nothing_printable_still_names_its_session(given_id):
 )
 def test_a_start_with_a_wrong_type_is_refused(host, changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
-        parse(host, {**recorded(host, "SessionStart.startup"), **changes})
+        parse(host, {**recorded(host, f"{STARTED[host]}.startup"), **changes})
 
 
-@pytest.mark.parametrize(
-    ("host", "name"),
-    [("claude", "PostToolUse.Bash"), ("gemini", "AfterTool.run_shell_command"), ("codex", "PostToolUse.Bash")],
-)
+@pytest.mark.parametrize(("host", "name"), list(SHELL.items()))
 @pytest.mark.parametrize(
     "changes", [{"tool_name": 5}, {"tool_name": None}, {"tool_input": "x"}, {"tool_input": {"command": 7}}], ids=repr
 )
@@ -336,6 +388,7 @@ def test_deep_nesting_in_a_calls_input_is_refused_or_read(host):
         "claude": "PostToolUse.mcp__tiny__add",
         "gemini": "AfterTool.mcp_echo-srv_say_it",
         "codex": "PostToolUse.mcp__echo_srv__say_it",
+        "opencode": "tool.execute.after.x_echo",
     }
     payload = json.dumps({**recorded(host, name[host]), "tool_use_id": "", "tool_input": {"x": "DEEP"}})
     for depth in range(100, 3000, 100):

@@ -6,7 +6,7 @@ from firing import HOSTS, PAYLOADS, edit_call, fire, make_project, recorded, sta
 from holdfast import hosts
 
 EVERY = [(host, path.stem) for host in HOSTS for path in sorted((PAYLOADS / host).glob("*.json"))]
-REGISTERED = ["claude", "gemini", "codex", "", "opencode"]
+REGISTERED = ["claude", "gemini", "codex", "opencode", "", "vim"]
 # What has nothing of its own once its transcript lies in an unusual place: only the registration tells.
 SHAPELESS = {"SessionStart.startup", "SessionStart.resume", "SessionStart.clear", "SessionStart.compact", "SessionEnd"}
 
@@ -23,11 +23,11 @@ def test_a_recorded_payload_is_told_under_any_registration(host, name, registere
 @pytest.mark.parametrize("place", ["/data/claude/projects/x.jsonl", "C:\\Users\\dev\\x.jsonl", ""])
 def test_with_its_transcript_elsewhere_a_payload_is_still_told_by_its_other_fields(host, name, place):
     payload = recorded(host, name)
-    if payload["transcript_path"] is not None:
+    if payload.get("transcript_path", place) is not None:
         payload["transcript_path"] = place
-    for registered in REGISTERED[:3]:
+    for registered in REGISTERED[:4]:
         told = hosts.tell(payload, registered)
-        shapeless = host != "gemini" and name in SHAPELESS and "prompt_id" not in payload
+        shapeless = host in ("claude", "codex") and name in SHAPELESS and "prompt_id" not in payload
         assert told == (registered if shapeless else host)
 
 

@@ -81,9 +81,19 @@ def by_hook(host, hook, given, project, **env):
 def ordinary(host, hook, project):
     """A payload of the common kind, one that needs the workflow's rules where there are any."""
     named = {
-        "before_compaction": {"claude": "PreCompact.auto", "gemini": "PreCompress.manual", "codex": "PreCompact.auto"},
-        "turn_end": {"claude": "Stop", "gemini": "AfterAgent", "codex": "Stop"},
-        "session_end": {"claude": "SessionEnd.other", "gemini": "SessionEnd.exit", "codex": "SessionEnd"},
+        "before_compaction": {
+            "claude": "PreCompact.auto",
+            "gemini": "PreCompress.manual",
+            "codex": "PreCompact.auto",
+            "opencode": "experimental.session.compacting",
+        },
+        "turn_end": {"claude": "Stop", "gemini": "AfterAgent", "codex": "Stop", "opencode": "session.idle"},
+        "session_end": {
+            "claude": "SessionEnd.other",
+            "gemini": "SessionEnd.exit",
+            "codex": "SessionEnd",
+            "opencode": "session.end",
+        },
     }
     if hook == "session_resume":
         return start(host, project, "resume")
@@ -120,10 +130,10 @@ def test_a_folder_without_a_workflow_costs_nearly_nothing(host, tmp_path):
     assert said == b""
 
 
-@pytest.mark.parametrize("host", ["claude", "gemini"])
+@pytest.mark.parametrize("host", ["claude", "gemini", "opencode"])
 def test_a_read_that_nothing_asks_for_ends_before_the_state(host, project):
     fire(host, start(host, project), project)
-    name = {"claude": "PostToolUse.Read", "gemini": "AfterTool.read_file"}[host]
+    name = {"claude": "PostToolUse.Read", "gemini": "AfterTool.read_file", "opencode": "tool.execute.after.read"}[host]
     found, said = by_hook(host, "post_tool_use", payload(host, name, project), project)
     index = {"holdfast.workflow", "holdfast.workflow.index", "holdfast.workflow.patterns"}
     assert found <= LOCATED | index | STANDARD | {f"holdfast.hosts.{host}"}

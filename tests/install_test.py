@@ -19,7 +19,7 @@ from holdfast.install import bootstrap, environment, files, locking, record, reg
 from holdfast.install import install as register
 from holdfast.install import uninstall as take_back
 
-HOSTS = ["claude", "gemini", "codex"]
+HOSTS = ["claude", "gemini", "codex"]  # those with settings; OpenCode is in install_script_test.py
 FILES = {"claude": ".claude/settings.local.json", "gemini": ".gemini/settings.json", "codex": ".codex/hooks.json"}
 MINE = {
     "claude": '{\n    "permissions": {"allow": ["Bash(ls:*)"]},\n    "hooks": {"PostToolUse": [{"matcher": "Bash", '
@@ -390,7 +390,7 @@ def test_the_users_scope_registers_in_the_home_and_its_record_is_in_the_data_fol
 
 def test_the_hosts_are_those_that_are_found_and_all_if_none_is(home, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert [host.name for host in targets.choose(None)] == HOSTS
+    assert [host.name for host in targets.choose(None)] == [*HOSTS, "opencode"]
     (home / ".codex").mkdir()
     assert [host.name for host in targets.choose(None)] == ["codex"]
     (tmp_path / "gemini").touch(mode=0o755)

@@ -23,6 +23,7 @@ OTHERS = (
     "hosts.claude",
     "hosts.codex",
     "hosts.gemini",
+    "hosts.opencode",
     "moments.tracking",
     "moments.activation",
     "moments.resume",

@@ -266,7 +266,51 @@ class Gemini(Cli):
         return [agent("invoke_agent", {"agent_name": "generalist", "prompt": prompt}, *inner, ending)]
 
 
-CLIS = {cli.name: cli for cli in (Claude(), Codex(), Gemini())}
+class OpenCode(Cli):
+    name, package, version = "opencode", "opencode-ai", "1.18.33"
+
+    def prepare(self, home, project):
+        # What its first start leaves behind where there is a network: without it, it tries to reach npm at each start.
+        for folder in (home / ".config" / "opencode", project / ".opencode"):
+            (folder / "node_modules").mkdir(parents=True)
+            lock = {"packages": {"": {"dependencies": {"@opencode-ai/plugin": self.version}}}}
+            (folder / "package-lock.json").write_text(json.dumps(lock), encoding="utf-8")
+        self.configure(home)
+
+    def configure(self, home, context=200_000):
+        """Write its settings; `context` is how many tokens the model takes before it is compacted."""
+        model = {"limit": {"context": context, "output": 8_000}}
+        options = {"baseURL": "{env:FAKE_URL}", "apiKey": "fake"}
+        fake = {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"fake-model": model}}
+        settings = {"$schema": "https://opencode.ai/config.json", "provider": {"fake": fake}}
+        (home / ".config" / "opencode" / "opencode.json").write_text(json.dumps(settings), encoding="utf-8")
+
+    def argv(self, prompt, session, more, *, fork):
+        resumed = ["--session", session, *(["--fork"] if fork else [])] if session else []
+        return ["run", prompt, *resumed, "--model", "fake/fake-model", *more]
+
+    def env(self):
+        return {"FAKE_URL": "{url}/v1", "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
+
+    def shell(self, command):
+        return call("bash", {"command": command, "description": "x"})
+
+    def write(self, project, path, content):
+        return call("write", {"filePath": str(project / path), "content": content})
+
+    def edit(self, project, path, old, new):
+        return call("edit", {"filePath": str(project / path), "oldString": old, "newString": new})
+
+    def plan(self, *titles):
+        todos = [{"content": title, "status": "pending", "priority": "medium"} for title in titles]
+        return call("todowrite", {"todos": todos})
+
+    def agents(self, prompt, *inner):
+        given = {"description": "look", "prompt": prompt, "subagent_type": "general"}
+        return [agent("task", given, *inner, text("I have looked."))]
+
+
+CLIS = {cli.name: cli for cli in (Claude(), Codex(), Gemini(), OpenCode())}
 
 
 class Stage:

@@ -27,7 +27,14 @@ skills:
 """
 
 
-THEIRS = (".claude", ".claude.json", ".gemini", ".codex")  # what the CLIs make in a home
+THEIRS = (
+    ".claude",
+    ".claude.json",
+    ".gemini",
+    ".codex",
+    ".config/opencode",
+    ".local/share/opencode",
+)  # what the CLIs make in a home
 
 
 def pytest_generate_tests(metafunc):

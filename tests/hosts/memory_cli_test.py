@@ -21,7 +21,9 @@ def test_after_a_compaction_the_model_is_briefed_again(host, new_stage):
         stage.run(host, "handle the refund", spec, *[cli.shell(f"seq 1 4000 # {n}") for n in range(4)], text("Done."))
         run = stage.run(host, "go on", text("Done."), resume=True)
     else:
-        limit = {"codex": ["-c", "model_auto_compact_token_limit=5000"], "claude": []}[host]
+        limit = ["-c", "model_auto_compact_token_limit=5000"] if host == "codex" else []
+        if host == "opencode":
+            cli.configure(stage.home, context=20_000)
         long = replace(spec, tokens=990_000)
         run = stage.run(host, "handle the refund", long, cli.shell("true"), text("Done."), more=limit)
     assert (run.code, run.steps_left) == (0, 0), run.stderr

@@ -27,7 +27,7 @@ from holdfast.cli.groups import Group
 def holdfast() -> None:
     """Durable workflow state for AI coding CLIs.
 
-    Holdfast keeps a project's workflow in .holdfast/: hooks in Claude Code, Gemini CLI and Codex CLI
+    Holdfast keeps a project's workflow in .holdfast/: hooks in Claude Code, Gemini CLI, Codex CLI and OpenCode
     bring it forward, and these commands show and correct it.
 
     Examples:

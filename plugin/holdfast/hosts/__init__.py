@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-NAMES = ("claude", "gemini", "codex")
+NAMES = ("claude", "gemini", "codex", "opencode")
 
 GEMINI_EVENTS = (
     "BeforeAgent",
@@ -27,6 +27,16 @@ GEMINI_EVENTS = (
     "BeforeModel",
     "AfterModel",
     "BeforeToolSelection",
+)
+
+OPENCODE_EVENTS = (
+    "session.start",
+    "chat.message",
+    "tool.execute.after",
+    "message.part.updated",
+    "experimental.session.compacting",
+    "session.idle",
+    "session.end",
 )
 
 DIGITS = 12  # an exit code has at most ten and a sign
@@ -46,6 +56,10 @@ def module(name: str) -> "ModuleType":
         from holdfast.hosts import codex
 
         return codex
+    if name == "opencode":
+        from holdfast.hosts import opencode
+
+        return opencode
     raise ValueError(f"no host is called {name!r}")
 
 
@@ -54,13 +68,15 @@ def tell(payload: "dict[str, Any]", registered: str) -> str:  # noqa: PLR0911  o
 
     The environment comes last because it is inherited: a Codex that was started from a shell of Claude Code sees
     CLAUDECODE and CLAUDE_PROJECT_DIR. What only one host sends was recorded from Claude Code 2.1.328, Gemini CLI 0.61.0
-    and Codex CLI 0.169.0.
+    and Codex CLI 0.169.0; what OpenCode's bridge sends has names of its own.
     """
     name = payload.get("hook_event_name")
     transcript = payload.get("transcript_path")
     transcript = transcript.replace("\\", "/") if isinstance(transcript, str) else ""
     if name in GEMINI_EVENTS:
         return "gemini"
+    if name in OPENCODE_EVENTS:
+        return "opencode"
     if "prompt_id" in payload or name == "PostToolUseFailure" or "/.claude/projects/" in transcript:
         return "claude"  # before the next: Claude Code's MessageDisplay has a turn_id too
     if "turn_id" in payload or transcript.rpartition("/")[2].startswith("rollout-"):

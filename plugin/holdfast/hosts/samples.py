@@ -17,14 +17,14 @@ def sample(host: str, moment: str, project: str) -> dict[str, Any]:
     """One payload.
 
     Args:
-        host: claude, gemini or codex.
+        host: claude, gemini, codex or opencode.
         moment: session_start, prompt, tool_done, before_compaction, turn_end or session_end.
         project: the folder that the session works in.
 
     Raises:
         ValueError: there is no such host or moment.
     """
-    makers = {"claude": _claude, "gemini": _gemini, "codex": _codex}
+    makers = {"claude": _claude, "gemini": _gemini, "codex": _codex, "opencode": _opencode}
     if host not in makers:
         raise ValueError(f"no sample for the host {host!r}")
     name, more = makers[host](moment, project)
@@ -94,5 +94,24 @@ def _codex(moment: str, project: str) -> tuple[str, dict[str, Any]]:
         "before_compaction": ("PreCompact", {**turn, "trigger": "manual"}),
         "turn_end": ("Stop", {**turn, "stop_hook_active": False, "last_assistant_message": "Done."}),
         "session_end": ("SessionEnd", {"transcript_path": None, "reason": "other"}),
+    }
+    return _pick(moment, table)
+
+
+def _opencode(moment: str, project: str) -> tuple[str, dict[str, Any]]:
+    file = os.path.join(project, *FILE.split("/"))
+    written = {
+        "tool_name": "write",
+        "tool_input": {"filePath": file, "content": "# Refunds\n"},
+        "tool_response": {},
+        "tool_use_id": "prt_sample",
+    }
+    table: dict[str, tuple[str, dict[str, Any]]] = {
+        "session_start": ("session.start", {"source": "startup"}),
+        "prompt": ("chat.message", {"prompt": PROMPT, "message_id": "msg_sample"}),
+        "tool_done": ("tool.execute.after", written),
+        "before_compaction": ("experimental.session.compacting", {}),
+        "turn_end": ("session.idle", {}),
+        "session_end": ("session.end", {"reason": "dispose"}),
     }
     return _pick(moment, table)

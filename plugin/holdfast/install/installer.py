@@ -110,26 +110,43 @@ def plan(place: Place, hosts: list[Host], runtime: Runtime) -> list[Change]:
     """
     changes = []
     for host in hosts:
-        path = place.settings(host)
-        before, mark, document = _read(path, host)
-        handlers = registration.handlers(host, runtime)
-        ours = registration.ours(host)
-        had_ours = bool(settings_edit.commands(document, ours))
-        try:
-            made = settings_edit.register(document, handlers, ours)
-        except settings_edit.SettingsError as error:
-            raise settings_edit.refusal(path, error) from None
-        try:
-            after = (mark + document.text).encode()
-        except UnicodeEncodeError:
-            raise ValidationFailed(f"{runtime.hooks!r} is no UTF-8, so no settings file can hold this path") from None
-        entries = settings_edit.commands(document, ours)
-        warning = targets.silenced(host, document.root.plain())
-        change = Change(host, path, before, after, made, entries, had_ours, warning)
+        plan_file = _plan_script if host.script else _plan_settings
+        change = plan_file(place.settings(host), host, runtime)
         if change.differs():
-            files.check_writable(path)
+            files.check_writable(change.path)
         changes.append(change)
     return changes
+
+
+def _plan_settings(path: str, host: Host, runtime: Runtime) -> Change:
+    before, mark, document = _read(path, host)
+    handlers = registration.handlers(host, runtime)
+    ours = registration.ours(host)
+    had_ours = bool(settings_edit.commands(document, ours))
+    try:
+        made = settings_edit.register(document, handlers, ours)
+    except settings_edit.SettingsError as error:
+        raise settings_edit.refusal(path, error) from None
+    try:
+        after = (mark + document.text).encode()
+    except UnicodeEncodeError:
+        raise ValidationFailed(f"{runtime.hooks!r} is no UTF-8, so no settings file can hold this path") from None
+    entries = settings_edit.commands(document, ours)
+    warning = targets.silenced(host, document.root.plain())
+    return Change(host, path, before, after, made, entries, had_ours, warning)
+
+
+def _plan_script(path: str, host: Host, runtime: Runtime) -> Change:
+    before = files.read(path)
+    had_ours = before is not None and before.startswith(registration.MARK)
+    if before is not None and not had_ours:
+        raise ValidationFailed(f"{path} was not written by holdfast: move it away, then run this again")
+    entries = {event: handler["command"] for event, handler in registration.handlers(host, runtime).items()}
+    made, folder = [], os.path.dirname(path)
+    while not os.path.lexists(folder):  # these go with us, if nobody else puts anything there
+        made.append(os.path.basename(folder))
+        folder = os.path.dirname(folder)
+    return Change(host, path, before, registration.script(host, runtime), made, entries, had_ours)
 
 
 def _missing(place: Place) -> dict[str, bytes]:
@@ -342,6 +359,10 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
     if target is not None and target.restorable and record.seal(before) == target.sha256_after:
         after = target.original_bytes()
         said = "as it was before"
+    elif host.script:
+        if not before.startswith(registration.MARK):
+            return False  # somebody else's
+        after = None
     else:
         if target is None and b"--host" not in before:
             return False  # nothing of ours: whether it parses is not our business
@@ -361,7 +382,14 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
         files.remove(path)
         said = "deleted, for it was made by us"
         if target is not None and target.folder_made:
-            with contextlib.suppress(OSError):  # it is not empty: the user's
-                os.rmdir(os.path.dirname(path))
+            _remove_folders(os.path.dirname(path), target.made if host.script else [])
     place.echo(f"{host.name}: {place.shown(path)}: {said}")
     return True
+
+
+def _remove_folders(folder: str, above: list[str]) -> None:
+    """Remove a folder that we made, and those above it by the names that we made; none that holds anything."""
+    with contextlib.suppress(OSError):  # it is not empty: the user's
+        os.rmdir(folder)
+        while os.path.basename(folder := os.path.dirname(folder)) in above:
+            os.rmdir(folder)

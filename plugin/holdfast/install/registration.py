@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 SCRIPTS = ("session_resume", "prompt_activation", "post_tool_use", "before_compaction", "turn_end", "session_end")
 
 
+SCRIPT = "holdfast.js"
+MARK = b"// Written by `holdfast install`"  # how a script of ours begins, whatever release wrote it
+
+
 def ours(host: Host) -> Ours:
     """What tells our commands of a host from other people's, wherever they lead and whatever release wrote them."""
     pattern = re.compile(rf"[/\\]hooks[/\\](?:{'|'.join(SCRIPTS)})\.py['\"]* --host {host.name}(?!\S)")
@@ -84,3 +88,25 @@ def handlers(host: Host, runtime: Runtime) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise HoldfastError(f"{path}: this manifest cannot be used ({error}): install holdfast again") from None
     return filled
+
+
+def script(host: Host, runtime: Runtime) -> bytes:
+    """Give the program that a host runs inside itself, which starts our hooks.
+
+    Raises:
+        HoldfastError: it is missing from the manifests.
+        ValidationFailed: a path is no UTF-8.
+    """
+    path = os.path.join(runtime.manifests, host.name, SCRIPT)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, ValueError) as error:
+        raise HoldfastError(f"{path}: this manifest cannot be used ({error}): install holdfast again") from None
+    for name, value in (("PYTHON", runtime.python), ("HOOKS", runtime.hooks)):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValidationFailed(f"{value!r} is no UTF-8, so no program can hold this path") from None
+        text = text.replace(f'"${{{name}}}"', json.dumps(value))
+    return text.encode()

@@ -1,7 +1,7 @@
 """The hosts as places where holdfast is installed: which file registers hooks, and how the host reads and runs it.
 
 A new host is a row in `HOSTS` and a folder in `manifests/`. The facts are those of Claude Code 2.1.328, Gemini CLI
-0.61.0 and Codex CLI 0.169.0.
+0.61.0, Codex CLI 0.169.0 and OpenCode 1.18.33.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Host:
         windows_command: whether it reads a `commandWindows` key beside `command`.
         top_level: the only keys that its file may have, or empty for any.
         todo: what the user must still do before the hooks run.
+        script: whether the file is a program of ours alone, made from one in `manifests/`, and no settings.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Host:
     windows_command: bool
     top_level: tuple[str, ...]
     todo: str
+    script: bool = False
 
 
 HOSTS = {
@@ -100,6 +102,24 @@ HOSTS = {
                 "start `codex` in the project, trust it, and approve the hooks when it says that hooks need review: "
                 "`codex exec` skips untrusted hooks without a word"
             ),
+        ),
+        Host(
+            name="opencode",
+            project_file=".opencode/plugins/holdfast.js",
+            user_file="plugins/holdfast.js",
+            home=".config/opencode",
+            home_variable="XDG_CONFIG_HOME",
+            moved_below="opencode",
+            comments=False,
+            runs=("sh", "-c"),
+            project_variable="",
+            windows_command=False,
+            top_level=(),
+            todo=(
+                "start `opencode` anew: it reads plugins at its start, and waits there, once it has any, until it has "
+                "fetched its own @opencode-ai/plugin from npm"
+            ),
+            script=True,
         ),
     )
 }

@@ -25,7 +25,7 @@ MOMENTS = {"prompt": "a prompt", "tool_done": "a tool call", "session_start": "t
 TIMEOUT = 30.0  # seconds: hosts kill a hook of ours after 10
 SHOWN_LINES = 12
 SUFFIXES = (" 2>/dev/null || exit 0", " 2>$null; exit 0", " 2>nul || exit 0")
-HOST_VARIABLES = ("CLAUDE", "GEMINI_", "CODEX_", "HOLDFAST_")
+HOST_VARIABLES = ("CLAUDE", "GEMINI_", "CODEX_", "OPENCODE_", "HOLDFAST_")
 
 
 def run(project: str, changes: list[Change], echo: Callable[[str], None]) -> list[str]:
