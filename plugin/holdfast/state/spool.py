@@ -148,7 +148,7 @@ def sweep(folder: str, start: str, *, lock_held: bool) -> None:
 def _alive(number: str) -> bool:
     try:
         os.kill(int(number), 0)
-    except (ProcessLookupError, ValueError):
+    except (ProcessLookupError, ValueError, OverflowError):
         return False
     except OSError:
         return True
