@@ -103,7 +103,7 @@ def _guided(made: Hunt, seconds: float) -> int:
         return mutate(bytes(data), random.Random(seed), most)
 
     words = [sys.argv[0], corpus, f"-max_total_time={int(seconds)}", "-max_len=131072", "-timeout=300", "-verbosity=0"]
-    words += ["-rss_limit_mb=2000", "-print_final_stats=0", f"-artifact_prefix={tempfile.gettempdir()}/"]
+    words += ["-rss_limit_mb=2000", "-print_final_stats=1", f"-artifact_prefix={tempfile.gettempdir()}/"]
     atheris.Setup(words, made.try_one, custom_mutator=altered)
     atexit.register(lambda: print(f"{made.name}: {made.runs} inputs, guided by coverage", flush=True))
     atheris.Fuzz()  # ends the process

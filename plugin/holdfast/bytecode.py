@@ -52,6 +52,8 @@ def bundle(folder: str) -> str:
     temporary = f"{target}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:
         file.write(marshal.dumps(content))
+        file.flush()
+        os.fsync(file.fileno())  # a file that a crash has cut would keep every hook from starting
     os.replace(temporary, target)
     return target
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Echo = Callable[[str], None]
 
 FOLDER = ".holdfast"
+MADE = (".gitignore", "workflow.yaml")  # in it
 GITIGNORE = "# Only the workflow is for git: all else is this machine's.\n*\n!.gitignore\n!workflow.yaml\n"
 
 
@@ -136,7 +137,7 @@ def _missing(place: Place) -> dict[str, bytes]:
     """What `.holdfast/` lacks: path to content."""
     from holdfast.workflow.templates import starter
 
-    wanted = {".gitignore": GITIGNORE, "workflow.yaml": starter()}
+    wanted = dict(zip(MADE, (GITIGNORE, starter()), strict=True))
     paths = {os.path.join(place.folder, name): text.encode() for name, text in wanted.items()}
     return {path: data for path, data in paths.items() if not os.path.lexists(path)}
 
@@ -173,6 +174,7 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     plan(place, chosen, runtime)
     mistake = _make_folder(place)
     with place.held():
+        _sweep(place, chosen)
         changes = plan(place, chosen, runtime)  # again: who held the lock may have written
         _register(place, changes)
     failed = trial.run(place.project, changes, echo)
@@ -185,6 +187,13 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
         raise ValidationFailed(f"the hooks are registered, but the workflow needs mending: {mistake}")
     if failed:
         raise HoldfastError(f"the hooks are registered, but the trial run failed for {', '.join(failed)} (see above)")
+
+
+def _sweep(place: Place, hosts: list[Host]) -> None:
+    """Remove what an installation that was killed left half written."""
+    for path in [*map(place.settings, hosts), *(os.path.join(place.folder, name) for name in MADE)]:
+        files.sweep(path)
+    files.sweep(record.path(place.kept), follow=False)
 
 
 def preview(place: Place, hosts: list[Host], runtime: Runtime) -> None:
@@ -299,6 +308,8 @@ def uninstall(  # noqa: PLR0913  one argument an option
     chosen = targets.choose(hosts or targets.HOSTS)
     nothing_held = dry_run or not os.path.isdir(place.kept)
     with contextlib.nullcontext() if nothing_held else place.held():
+        if not nothing_held:
+            _sweep(place, chosen)
         problems = _unregister(place, chosen, dry_run=dry_run)
     if problems:
         raise problems[0]
