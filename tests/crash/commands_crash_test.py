@@ -5,6 +5,7 @@ not there.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import stat
@@ -107,6 +108,7 @@ COMMANDS = {
     "task add": (("task", "add", "A task"), nothing),
     "mode": (("mode", "paused"), nothing),
     "workflow check": (("workflow", "check"), with_another_workflow),
+    "target record": (("target", "record", "gemini", "--failed", "1"), nothing),
     "the reserve": (("task", "add", "A task"), without_a_reserve),
 }
 
@@ -166,9 +168,16 @@ def broken(folder):
     yield from (path for path in kept if not sealed(path))
     yield from (holder for holder in Locks(str(folder)).holders() if holder.status == "damaged")
     yield from (path for path in folder.glob("reserve") if path.stat().st_size != reserve.SIZE)
+    yield from (path for path in folder.glob("install.json") if not is_json(path))
     with contextlib.suppress(ValueError):  # that is seen at once
         if not index.Index((folder / "index.json").read_bytes()).whole():
             yield "index.json"
+
+
+def is_json(path):
+    with contextlib.suppress(ValueError):
+        return isinstance(json.loads(path.read_bytes()), dict)
+    return False
 
 
 def sealed(path):
@@ -265,6 +274,7 @@ TORN, NOT_WHOLE = "neither as before nor as after", "not whole: "
         (no_fsync_of_files, "recovery restore", NOT_WHOLE),
         (no_fsync_of_files, "lock acquire", NOT_WHOLE + "['build']"),
         (no_fsync_of_files, "workflow check", NOT_WHOLE + "['index.json']"),
+        (no_fsync_of_files, "target record", NOT_WHOLE + "['install.json']"),
         (no_fsync_of_files, "the reserve", NOT_WHOLE + "['reserve']"),
         (no_fsync_of_folders, "state patch", TORN),
         (no_fsync_of_folders, "state recover, damaged", TORN),

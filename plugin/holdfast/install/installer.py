@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import holdfast
 from holdfast.errors import HoldfastError, ValidationFailed
 from holdfast.install import environment, files, record, registration, settings_edit, targets, trial
-from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,9 +88,7 @@ class Place:
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Hold the registrations of this place: two installations at once come one after the other."""
-        lock = os.path.join(self.kept, "locks", "install.lock")
-        files.make_folder(os.path.dirname(lock), 0o700)
-        return locked(lock, lambda: self.echo(f"another installation holds {lock}: waiting for it"))
+        return record.held(self.kept, self.echo)
 
 
 def _read(path: str, host: Host) -> tuple[bytes | None, str, settings_edit.Document]:
@@ -193,7 +190,6 @@ def _sweep(place: Place, hosts: list[Host]) -> None:
     """Remove what an installation that was killed left half written."""
     for path in [*map(place.settings, hosts), *(os.path.join(place.folder, name) for name in MADE)]:
         files.sweep(path)
-    files.sweep(record.path(place.kept), follow=False)
 
 
 def preview(place: Place, hosts: list[Host], runtime: Runtime) -> None:
