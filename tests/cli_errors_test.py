@@ -118,6 +118,7 @@ def test_a_place_that_may_not_be_written_ends_6(shop):
     [
         (NetworkError("no way to the registry"), 8, "no way to the registry"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 7, "/x/y: no room"),
+        (OSError(errno.ETIMEDOUT, "Connection timed out", "/x/y"), 9, "/x/y: the file system"),
         (OSError(errno.EMFILE, "Too many open files", "/x/y"), 10, "/x/y"),
         (MemoryError(), 10, "memory"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 6, "/x/y"),
@@ -352,4 +353,4 @@ def test_the_page_of_commands_is_up_to_date():
 def test_the_reasons_that_are_not_ours_have_exit_codes_of_their_own():
     for reason in failures.REASONS:
         _line, code = failures._explain(OSError(reason, os.strerror(reason), "/x"))
-        assert code in {6, 7, 10}
+        assert code in {6, 7, 9, 10}

@@ -9,6 +9,7 @@ import pytest
 
 from commanding import environment, process, run
 from firing import audit_of, make_project, state_of
+from holdfast.locks import child
 
 # A command that notes that it was run, and fails until it was run so often.
 FLAKY = """
@@ -128,3 +129,20 @@ def test_a_success_after_failures_is_a_recovery(tmp_path):
     assert retry(shop, "--delay", 0, "--", *flaky(1, 9)).code == 0
     assert state_of(shop)["stats"]["recoveries"] == 1, "nothing had failed"
     assert not list((shop / ".holdfast" / "spool").iterdir())
+
+
+def test_a_run_that_takes_too_long_is_ended_and_tried_again(tmp_path):
+    """The first run waits for ever, the second finds what it waited for."""
+    words = ["sh", "-c", "test -e there || { touch there; exec sleep 600; }"]
+    assert retry(tmp_path, "--delay", 0, "--timeout", 1, "--", *words).code == 0
+
+
+def test_a_command_that_always_takes_too_long_ends_9(tmp_path):
+    said = retry(tmp_path, "--attempts", 2, "--delay", 0, "--timeout", 0.2, "--", "sleep", "600")
+    assert said.code == 9 and "run 1 of 2 ended with exit code 9" in said.err
+
+
+def test_one_that_does_not_heed_sigterm_is_killed(monkeypatch):
+    monkeypatch.setattr(child, "GRACE", 0.1)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    assert child.run([sys.executable, "-c", deaf], os.environ, limit=0.5) == 9

@@ -1,9 +1,13 @@
-"""Any interleaving of updates, events, copies, restorations, kills, failing calls and damage keeps what was promised.
+"""Any interleaving of what is done to a store, and of what may befall it, keeps what was promised.
+
+Done are updates, events, copies, checkpoints, restorations of both, resets and migrations. What befalls it are kills and
+failing calls at any system call, power cuts with any state of the disk that they may leave, and damage.
 
 Everything that is done has an id, which the state keeps in `recent`: updates put theirs there themselves.
 """
 
 import errno
+import itertools
 import os
 import shutil
 import tempfile
@@ -11,11 +15,12 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
+from disk import Recording, crashes
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from holdfast.errors import StateCorrupt
-from holdfast.state import backups, checkpoints, document, recovery, spool
+from holdfast.state import backups, checkpoints, document, migrations, recovery, restoring, spool
 from holdfast.state.store import Store
 from systemcalls import ALTERING, led_through
 
@@ -80,6 +85,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self):
         shutil.rmtree(self.folder)
+        document.SCHEMA_VERSION, migrations.MIGRATIONS = 1, ()
 
     @property
     def store(self):
@@ -180,6 +186,86 @@ class Machine(RuleBasedStateMachine):
             self.damaged = False
             self.went_back = True
 
+    def replace_state(self, change, fate):
+        """An update after which the state may be one of long ago, but for what is known to have happened."""
+        there = self.ids_in(self.live)
+        store = self.store
+
+        def changed(state):
+            document.whole(state)["revision"] += 1
+            change(store, state)
+
+        self.do(lambda: store.update(changed, 0, "replaced"), fate)
+        if self.ids_in(self.live) not in (None, there):
+            self.floor = there[1] if there else self.floor
+            self.damaged = False
+            self.went_back = True
+
+    @precondition(lambda self: any(copy.state for copy in restoring.listed(str(self.folder))))
+    @rule(fate=FATES, which=st.integers(0, 40))
+    def restore_copy(self, fate, which):
+        copies = [copy for copy in restoring.listed(str(self.folder)) if copy.state]
+        chosen = copies[which % len(copies)]
+
+        def change(store, state):
+            store.back_up({**state, "revision": state["revision"] - 1}, 5e9 + self.number, "before-recover")
+            restoring.put_back(state, chosen.state, chosen.name, 5e9)
+
+        self.replace_state(change, fate)
+
+    @rule(fate=FATES)
+    def reset(self, fate):
+        def change(store, state):
+            store.back_up({**state, "revision": state["revision"] - 1}, 6e9 + self.number, "before-reset")
+            revision, recent = state["revision"], state["recent"]
+            state.clear()
+            state.update(document.new(6e9), revision=revision, recent=recent)
+
+        self.replace_state(change, fate)
+
+    @precondition(lambda _self: document.SCHEMA_VERSION < 4)
+    @rule()
+    def upgrade(self):
+        """Another release: what is there is migrated by whichever update comes next."""
+        version = document.SCHEMA_VERSION + 1
+        step = migrations.Migration(f"to-{version}", version, lambda state: {**state, "mode": "paused"})
+        document.SCHEMA_VERSION, migrations.MIGRATIONS = version, (*migrations.MIGRATIONS, step)
+
+    @precondition(lambda self: not self.damaged and self.live.exists())
+    @rule()
+    def an_older_release_tries(self):
+        """A state that a newer release wrote is left alone; events are kept all the same."""
+        found = document.decode(self.live.read_bytes())
+        if found["schema_version"] < 2:
+            return
+        data = self.live.read_bytes()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(document, "SCHEMA_VERSION", 1)
+            patch.setattr(migrations, "MIGRATIONS", ())
+            with pytest.raises(StateCorrupt):
+                self.store.update(lambda state: state.update(revision=0), 0)
+        assert self.live.read_bytes() == data
+
+    @precondition(lambda self: not self.damaged)
+    @rule(keep=st.booleans(), event=st.booleans(), which=st.integers(0, 10_000))
+    def power_cut(self, keep, event, which):
+        """Any state that the disk may be in if the machine stops in the middle of an update, or of keeping an event."""
+        name = self.fresh()
+        recording = Recording(self.folder)
+        with recording:
+            if event:
+                spool.put(str(self.folder), {"id": name})
+            else:
+                self.store.update(lambda state: fold(state, {"id": name}), 0, "start" if keep else "")
+            recording.mark(name)
+        states = list(itertools.islice(crashes(recording), 200))
+        left, due = states[which % len(states)]
+        shutil.rmtree(self.folder)
+        self.folder.mkdir(mode=0o700)
+        left.materialise(self.folder)
+        self.kept |= due
+        self.floor &= self.copies()[1]  # automatic copies are not synced: what they are copies of is
+
     @precondition(lambda self: not self.damaged and self.live.exists())
     @rule(how=st.sampled_from([*DAMAGE, "gone"]))
     def damage(self, how):
@@ -234,6 +320,7 @@ class Machine(RuleBasedStateMachine):
         names = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
         assert sum(name.startswith("backups/state-") and name.endswith(".json") for name in names) <= backups.KEPT + 1
         assert sum(".corrupt-" in name for name in names) <= recovery.KEPT + 1
+        assert len(checkpoints.names(str(self.folder))) <= checkpoints.KEPT + 1
         assert not self.live.exists() or self.live.stat().st_size < 100_000
 
 

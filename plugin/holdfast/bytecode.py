@@ -61,6 +61,8 @@ def bundle(folder: str) -> str:
     temporary = f"{target}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:
         file.write(head.ljust(start.HEAD, b"\0") + b"".join(groups))
+        file.flush()
+        os.fsync(file.fileno())  # a file that a crash has cut would keep every hook from starting
     os.replace(temporary, target)
     return target
 

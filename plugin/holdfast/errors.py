@@ -64,7 +64,7 @@ class ResourcesExhausted(HoldfastError):
     exit_code = 10
 
 
-def from_os(error: OSError, where: str) -> HoldfastError:
+def from_os(error: OSError, where: str) -> HoldfastError:  # noqa: PLR0911  one a kind
     """The error that a person sees for what the file system answered: what, where, and what to do."""
     import errno
 
@@ -81,4 +81,6 @@ def from_os(error: OSError, where: str) -> HoldfastError:
         )
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         return ResourcesExhausted(f"{place}: {error.strerror}: close something and try again")
+    if error.errno == errno.ETIMEDOUT:
+        return TimedOut(f"{place}: the file system did not answer in time: try again")
     return HoldfastError(f"{place}: {error.strerror or error}")

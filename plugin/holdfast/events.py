@@ -13,6 +13,7 @@ PATH_LIMIT = 300
 TITLE_LIMIT = 160
 COMMAND_LIMIT = 20_000  # what a rule's regex is shown of a command
 PATHS_LIMIT = 50  # of one event
+LATEST = 1 << 53  # no time in seconds is as large, and no exit code
 
 SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh"})
 DETACHING = frozenset({"setsid", "screen", "tmux", "systemd-run", "coproc", "daemonize"})  # what they start goes on
@@ -97,13 +98,14 @@ class Event:
         """The event that `to_dict` gave.
 
         Raises:
-            KeyError, TypeError: it is no event.
+            KeyError, TypeError, ValueError, AttributeError: it is no event.
         """
         event = cls(record["host"], record["moment"], record["name"], record["session"])
         _take(event, {name: value for name, value in record.items() if name != "tool"})
         if record.get("tool"):
             event.tool = Tool(record["tool"]["name"], record["tool"]["kind"])
             _take(event.tool, record["tool"])
+        _check(event)
         return event
 
 
@@ -115,10 +117,28 @@ def _take(part: "Event | Tool", found: "dict[str, Any]") -> None:
     """
     for name, value in found.items():
         meant = getattr(part, name) if name in part.__slots__ else None
-        number = isinstance(meant, float) or meant is None
-        if not isinstance(value, (int, float, type(None)) if number else type(meant)):
+        kinds: Any = (int, float) if isinstance(meant, float) else (int, type(None)) if meant is None else type(meant)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
             raise TypeError(f"{name} is {type(value).__name__}")
         setattr(part, name, value)
+
+
+def _check(event: "Event") -> None:
+    """Refuse a record from which the state would become one that is not valid.
+
+    Raises:
+        TypeError, ValueError, AttributeError: it is such a one.
+    """
+    found, tool = event.matches, event.tool
+    kept = [event.session, event.host, found.get("command", ""), *found.get("armed", [])]
+    for name, after in found.get("signals", []):
+        kept += [name or None, *after]
+    "".join(kept).encode()  # the state cannot hold half a character
+    "".join([found.get("trouble", ""), *found.get("skills", [])])
+    if tool is not None:
+        "".join([*tool.paths, *(text for todo in tool.todos for text in todo.values())])
+    if max(map(len, kept)) > PATH_LIMIT or not 0 <= event.at < LATEST or abs((tool and tool.exit_code) or 0) > LATEST:
+        raise ValueError("longer, later or larger than anything is")
 
 
 class Reply:

@@ -108,6 +108,7 @@ class Run:
         from holdfast.workflow import index as compiled
 
         event.at = round(time(), 3)
+        index = None
         try:
             index = compiled.load(self.folder)
             if index is None:
@@ -127,8 +128,24 @@ class Run:
             except Busy:
                 return self._spool(store, event, index)
         except BaseException as error:  # noqa: BLE001  the event must not be lost, whatever broke
+            if index is not None and self._removed(index):
+                event.matches, event.cwd = {}, parent(self.folder)  # its paths may be relative to the root by now
+                return self._apply(event)
             self._rescue(event, error)
             return self._without_update(event, error)
+
+    def _removed(self, index: "Index") -> bool:
+        """Whether the index was damaged and is gone now, so that it is made again: asked once something has failed."""
+        try:
+            if index.whole():
+                return False
+            os.unlink(join(self.folder, "index.json"))
+        except FileNotFoundError:  # another hook was faster
+            return True
+        except Exception:  # noqa: BLE001  it stays, and so does what failed
+            return False
+        self._write_down("index damaged", "it is compiled again")
+        return True
 
     def _stopped(self) -> bool:
         """Whether hooks shall do nothing at all: asked before a workflow that changed is compiled."""
@@ -316,6 +333,13 @@ def open_store(folder: str, index: "Index", writer: str) -> "Store":
     from holdfast.state.store import Store
 
     def fold(state: "dict[str, Any]", record: "dict[str, Any]") -> None:
-        moments.apply(state, Event.from_dict(record), index)
+        try:
+            moments.apply(state, Event.from_dict(record), index)
+        except Exception:
+            if not index.whole():  # then it is no fault of the record, which must not be put aside for it
+                from holdfast.workflow.index import Damaged
+
+                raise Damaged from None
+            raise
 
     return Store(folder, fold, writer, index.kept)

@@ -10,7 +10,7 @@ from holdfast.errors import HoldfastError, LockTimeout, ValidationFailed, from_o
 from holdfast.hook import FOLDER, locate, open_store
 from holdfast.state import backoff, document
 from holdfast.state.guard import Busy
-from holdfast.workflow import index as compiled
+from holdfast.workflow import compiler
 
 if TYPE_CHECKING:
     from holdfast.locks.manager import Held
@@ -32,7 +32,7 @@ class Project:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.root = os.path.dirname(folder)
-        self.index = self._reading(lambda: compiled.refresh(folder))
+        self.index = self._reading(lambda: compiler.sound(folder))
         self.store = open_store(folder, self.index, "command")
         self.outcome: Outcome | None = None  # of the last update
 

@@ -17,6 +17,7 @@ def run(  # noqa: PLR0913  by keyword
     delay: float,
     most: float,
     codes: frozenset[int] = ANY,
+    limit: float | None = None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> tuple[int, int]:
     """Run a command, without a shell, until it ends with 0 or with a code that is not to be retried.
@@ -29,6 +30,7 @@ def run(  # noqa: PLR0913  by keyword
         delay: seconds before the second run; they double from run to run, and up to half of `delay` is added at random.
         most: seconds that no delay exceeds.
         codes: the exit codes that are worth another run; none stands for all but 0.
+        limit: seconds after which a run is ended, with the exit code 9; None for none.
         tell: given a line after each run that failed and is followed by another.
 
     Returns:
@@ -45,7 +47,7 @@ def run(  # noqa: PLR0913  by keyword
     def once() -> int:
         nonlocal runs
         runs += 1
-        return child.run(words, os.environ, seen=signals.append)
+        return child.run(words, os.environ, seen=signals.append, limit=limit)
 
     def again(code: int) -> bool:
         return code != 0 and not signals and (not codes or code in codes)

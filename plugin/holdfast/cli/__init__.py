@@ -5,7 +5,7 @@
     output      stdout and stderr
     access      how commands read and alter the project's state
     state       `holdfast state`, whose larger commands are in copies, merge_patch, migrate and takeover
-    init status phase task signals mode workflow install hook    the other commands
+    init status phase task signals mode workflow target install hook    the other commands
 
 Modules of the library are imported inside the commands that need them: pydantic, rich and yaml cost 80 ms together.
 """

@@ -70,8 +70,10 @@ def line(record: dict[str, Any]) -> str:
         when = "?"
     who = " ".join(clean(str(record[key]), 60) for key in ("host", "moment") if record.get(key))
     parts = [when, f"{who or 'holdfast':24}", clean(str(record.get("decision", "")), SHOWN)]
-    parts += [f"{name} {record[key]}" for key, name in (("revision", "r"), ("phase", "phase")) if key in record]
-    parts += [f"{record['ms']} ms"] if "ms" in record else []
+    parts += [
+        clean(f"{name} {record[key]}", 60) for key, name in (("revision", "r"), ("phase", "phase")) if key in record
+    ]
+    parts += [clean(f"{record['ms']} ms", 60)] if "ms" in record else []
     told = record.get("error") or record.get("what")
     parts += [clean(str(told), SHOWN)] if told else []
     return "  ".join(part.rstrip() if part is parts[-1] else part for part in parts)

@@ -105,10 +105,12 @@ def patched(state: "State", changes: dict[str, Any]) -> None:
     """
     after = merged(state, changes)
     for place, _message in faults(after):
-        _stand_as_null(after, changes, place)
+        if place:  # none where a key is no text that can be written
+            _stand_as_null(after, changes, place)
     wrong = faults(after)
     if wrong:
-        raise ValidationFailed(f"the patch is refused: {'; '.join(f'{key(place)}: {text}' for place, text in wrong)}")
+        told = [f"{key(place) or 'a key'}: {text}" for place, text in wrong]
+        raise ValidationFailed(f"the patch is refused: {'; '.join(told)}")
     state.clear()
     state.update(after)
 

@@ -366,8 +366,17 @@ def overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
 @click.option(
     "--on", "codes", metavar="CODES", help="Exit codes that are worth another run, as in 2,9; else all but 0."
 )
+@click.option(
+    "--timeout",
+    "limit",
+    metavar="S",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds after which a run is ended, with exit code 9; without it a run may last for ever.",
+)
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...", type=click.UNPROCESSED)
-def retry(attempts: int, delay: float, max_delay: float, codes: str | None, words: tuple[str, ...]) -> None:
+def retry(  # noqa: PLR0913, PLR0917  one argument an option
+    attempts: int, delay: float, max_delay: float, codes: str | None, limit: float | None, words: tuple[str, ...]
+) -> None:
     """Run COMMAND again until it succeeds; the exit code is that of its last run.
 
     It is run as it is written, without a shell. SIGINT and SIGTERM are passed on to it, and it is not run again
@@ -376,6 +385,7 @@ def retry(attempts: int, delay: float, max_delay: float, codes: str | None, word
     Examples:
       holdfast recovery retry -- npm ci
       holdfast recovery retry --attempts 5 --delay 2 --max-delay 30 --on 2,9 -- holdfast state read
+      holdfast recovery retry --timeout 60 -- ./fetch.sh
     """
     from holdfast import retrying
 
@@ -385,6 +395,7 @@ def retry(attempts: int, delay: float, max_delay: float, codes: str | None, word
         delay=delay,
         most=max_delay,
         codes=_codes(codes),
+        limit=limit,
         tell=lambda line: note(f"holdfast: {line}"),
     )
     if code == 0 and runs > 1:

@@ -16,6 +16,7 @@ from holdfast.cli import (
     signals,
     state,
     status,
+    target,
     task,
     workflow,
 )
@@ -54,6 +55,7 @@ for command in (
     recovery.recovery,
     audit.audit,
     metrics.metrics,
+    target.target,
     install.install,
     install.uninstall,
     hook.hook,

@@ -103,10 +103,7 @@ def _told(state: "State", entry: str, said: list[str]) -> str:
 
 
 def _record(project: "Project", original: "Original", targets: "dict[str, object]") -> None:
-    from holdfast.install import files, record
-    from holdfast.install.locking import locked
+    from holdfast.install import record
 
-    lock = os.path.join(project.folder, "locks", "install.lock")
-    files.make_folder(os.path.dirname(lock), 0o700)
-    with locked(lock, lambda: note(f"holdfast: an installation holds {lock}: waiting for it")):
+    with record.held(project.folder, note):
         record.take_over(project.folder, original.data, targets, note)

@@ -1,7 +1,7 @@
 """Codex CLI (facts recorded from 0.169.0)."""
 
 from holdfast.events import Tool, in_background
-from holdfast.hosts import begin, exit_code, fingerprint, listed, mapping, paths, text
+from holdfast.hosts import DIGITS, begin, exit_code, fingerprint, listed, mapping, paths, text
 from holdfast.lean import drain, loads, os
 
 TYPE_CHECKING = False
@@ -129,7 +129,7 @@ def recorded_exit(transcript: str, call: str, output: str) -> "int | None":
         position = start  # one look a line, however often an output names the call
         if b'"CommandExecution"' in line and (item := _item(line)).get("id") == call:
             code = item.get("exit_code")
-            return code if isinstance(code, int) else None
+            return code if type(code) is int and len(str(code)) < DIGITS else None
     return _cut_line_exit(data.split(b"\n", 1)[0], output) if size > TAIL else None
 
 
@@ -155,7 +155,7 @@ def _cut_line_exit(line: bytes, output: str) -> "int | None":
             continue
         shown = shown.rstrip()
         if len(shown) >= TOLD_APART and output.rstrip().endswith(shown) and code.lstrip(b"-").isdigit():
-            return int(code)
+            return int(code) if len(code) < DIGITS else None
     return None
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 
 from holdfast.errors import HoldfastError, PermissionDenied, from_os
+from holdfast.state import spool
+
+_LEFT = re.compile(r"([0-9]+)-[0-9a-f]{8}\.tmp\Z")  # process id and chance, in the name of a temporary file
 
 
 def explain(error: OSError, doing: str) -> HoldfastError:
@@ -52,7 +56,9 @@ def check_writable(path: str) -> None:
 
 
 def make_folder(path: str, mode: int = 0o777) -> bool:
-    """Make a folder and those above it; whether it had to be made. The umask narrows `mode`.
+    """Make a folder and those above it, on the disk when this returns; whether it had to be made.
+
+    The umask narrows `mode`.
 
     Raises:
         HoldfastError: it cannot be made.
@@ -60,8 +66,11 @@ def make_folder(path: str, mode: int = 0o777) -> bool:
     try:
         if os.path.isdir(path):
             return False
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        above = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(above):
+            make_folder(above)
         os.mkdir(path, mode)
+        sync_folder(above)
     except FileExistsError:
         if os.path.isdir(path):  # somebody else made it just now
             return False
@@ -129,9 +138,21 @@ def remove(path: str, *, follow: bool = True) -> None:
     Raises:
         HoldfastError: it cannot be deleted.
     """
+    target = os.path.realpath(path) if follow else os.path.abspath(path)
     try:
-        os.unlink(os.path.realpath(path) if follow else path)
+        os.unlink(target)
     except FileNotFoundError:
-        pass
+        return
     except OSError as error:
         raise explain(error, f"cannot delete {path}") from None
+    sync_folder(os.path.dirname(target))
+
+
+def sweep(path: str, *, follow: bool = True) -> None:
+    """Remove what `replace` left beside a file when its process was killed. What a living process writes stays."""
+    folder, name = os.path.split(os.path.realpath(path) if follow else os.path.abspath(path))
+    with contextlib.suppress(OSError):  # there is no such folder, or another user's file
+        for entry in os.listdir(folder):
+            left = entry.startswith(f".{name}.") and _LEFT.match(entry, len(name) + 2)
+            if left and not spool.alive(left[1]):
+                os.unlink(os.path.join(folder, entry))

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import holdfast
 from holdfast.errors import HoldfastError, ValidationFailed
 from holdfast.install import environment, files, record, registration, settings_edit, targets, trial
-from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     Echo = Callable[[str], None]
 
 FOLDER = ".holdfast"
+MADE = (".gitignore", "workflow.yaml")  # in it
 GITIGNORE = "# Only the workflow is for git: all else is this machine's.\n*\n!.gitignore\n!workflow.yaml\n"
 
 
@@ -88,9 +88,7 @@ class Place:
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Hold the registrations of this place: two installations at once come one after the other."""
-        lock = os.path.join(self.kept, "locks", "install.lock")
-        files.make_folder(os.path.dirname(lock), 0o700)
-        return locked(lock, lambda: self.echo(f"another installation holds {lock}: waiting for it"))
+        return record.held(self.kept, self.echo)
 
 
 def _read(path: str, host: Host) -> tuple[bytes | None, str, settings_edit.Document]:
@@ -153,7 +151,7 @@ def _missing(place: Place) -> dict[str, bytes]:
     """What `.holdfast/` lacks: path to content."""
     from holdfast.workflow.templates import starter
 
-    wanted = {".gitignore": GITIGNORE, "workflow.yaml": starter()}
+    wanted = dict(zip(MADE, (GITIGNORE, starter()), strict=True))
     paths = {os.path.join(place.folder, name): text.encode() for name, text in wanted.items()}
     return {path: data for path, data in paths.items() if not os.path.lexists(path)}
 
@@ -190,6 +188,7 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     plan(place, chosen, runtime)
     mistake = _make_folder(place)
     with place.held():
+        _sweep(place, chosen)
         changes = plan(place, chosen, runtime)  # again: who held the lock may have written
         _register(place, changes)
     failed = trial.run(place.project, changes, echo)
@@ -202,6 +201,12 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
         raise ValidationFailed(f"the hooks are registered, but the workflow needs mending: {mistake}")
     if failed:
         raise HoldfastError(f"the hooks are registered, but the trial run failed for {', '.join(failed)} (see above)")
+
+
+def _sweep(place: Place, hosts: list[Host]) -> None:
+    """Remove what an installation that was killed left half written."""
+    for path in [*map(place.settings, hosts), *(os.path.join(place.folder, name) for name in MADE)]:
+        files.sweep(path)
 
 
 def preview(place: Place, hosts: list[Host], runtime: Runtime) -> None:
@@ -316,6 +321,8 @@ def uninstall(  # noqa: PLR0913  one argument an option
     chosen = targets.choose(hosts or targets.HOSTS)
     nothing_held = dry_run or not os.path.isdir(place.kept)
     with contextlib.nullcontext() if nothing_held else place.held():
+        if not nothing_held:
+            _sweep(place, chosen)
         problems = _unregister(place, chosen, dry_run=dry_run)
     if problems:
         raise problems[0]

@@ -15,8 +15,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from holdfast.install import files
+from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable
 
 VERSION = 1
@@ -133,6 +135,40 @@ def save(folder: str, targets: list[Target]) -> None:
     _write(folder, targets, _others(folder))
 
 
+def held(folder: str, echo: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
+    """Hold the record of a folder: two that alter it at once come one after the other.
+
+    Raises:
+        LockTimeout, HoldfastError: as `locking.locked`.
+    """
+    lock = os.path.join(folder, "locks", "install.lock")
+    files.make_folder(os.path.dirname(lock), 0o700)
+    return locked(lock, lambda: echo(f"another installation holds {lock}: waiting for it"))
+
+
+def synced(folder: str) -> dict[str, dict[str, Any]]:
+    """What was carried to which target: see `synced.py`.
+
+    Raises:
+        HoldfastError: the record cannot be read.
+    """
+    found = _others(folder).get("synced")
+    return {name: kept for name, kept in found.items() if isinstance(kept, dict)} if isinstance(found, dict) else {}
+
+
+def change_synced(folder: str, change: Callable[[dict[str, Any]], object], echo: Callable[[str], None]) -> None:
+    """Alter, in place, what was carried to which target. Only for who holds the record.
+
+    Raises:
+        HoldfastError: the record cannot be read or written.
+    """
+    targets = load(folder, echo)
+    others, found = _others(folder), synced(folder)
+    change(found)
+    others.pop("synced", None)
+    _write(folder, targets, {**others, "synced": found} if found else others)
+
+
 def _others(folder: str) -> dict[str, Any]:
     """What the record holds besides the targets: what was taken over from other tools."""
     try:
@@ -146,6 +182,7 @@ def _others(folder: str) -> dict[str, Any]:
 
 def _write(folder: str, targets: list[Target], others: dict[str, Any]) -> None:
     where = path(folder)
+    files.sweep(where, follow=False)
     if not targets and not others:
         files.remove(where, follow=False)
         return

@@ -11,15 +11,18 @@ from holdfast.errors import DependencyMissing, HoldfastError, PermissionDenied, 
 
 PASSED = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 TYPED = ("SIGINT", "SIGQUIT")  # a terminal sends these to the command by itself
+TIMED_OUT = 9  # the exit code that stands for a command that was ended because it took too long
+GRACE = 5.0  # seconds that such a command has after SIGTERM
 BY_SIGNAL = 128  # a shell's exit code for a command that a signal ended is this and the signal's number
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917  what a process needs to run under another
     words: Sequence[str],
     env: Mapping[str, str],
     inherited: Sequence[int] = (),
     started: Callable[[int], None] = lambda _pid: None,
     seen: Callable[[int], None] = lambda _number: None,
+    limit: float | None = None,
 ) -> int:
     """Run a command to its end.
 
@@ -29,9 +32,10 @@ def run(
         inherited: file descriptors that it gets. Windows passes on none.
         started: called with its process id.
         seen: called with the number of each signal that comes while it runs.
+        limit: seconds after which it is ended, by SIGTERM and 5 s later by SIGKILL; None for none.
 
     Returns:
-        Its exit code; 128 and the signal's number if a signal ended it.
+        Its exit code; 128 and the signal's number if a signal ended it; 9 if it took longer than `limit`.
 
     Raises:
         DependencyMissing: there is no such program.
@@ -54,7 +58,9 @@ def run(
         for number in early:
             pass_on(number, None)
         started(child.pid)
-        code = child.wait()
+        code = child.wait(limit)
+    except subprocess.TimeoutExpired:
+        code = _ended(child)
     except BaseException:
         if child is not None:
             child.kill()  # whatever broke is ours: the lock must not be let go of while the command runs
@@ -64,6 +70,18 @@ def run(
         for number, handler in before.items():
             signal.signal(number, handler)
     return code if code >= 0 else BY_SIGNAL - code
+
+
+def _ended(child: "subprocess.Popen[bytes] | None") -> int:
+    """End a command that took too long; the exit code for that."""
+    if child is not None:
+        child.terminate()
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    return TIMED_OUT
 
 
 def _spawn(words: Sequence[str], env: Mapping[str, str], inherited: Sequence[int]) -> "subprocess.Popen[bytes]":

@@ -126,7 +126,7 @@ else:
         """When a process started, "" if only its existence can be told, None if there is none."""
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):  # no process has a number as large as that
             return None
         except PermissionError:  # it is another user's
             pass

@@ -9,12 +9,15 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from holdfast.events import clean
 from holdfast.install import files
 from holdfast.lean import dumps, join, loads, read
 from holdfast.locks import kernel, names
 from holdfast.locks.owner import Owner
 
 LIMIT = 65536  # bytes of a record
+PIDS = 1 << 32  # process ids: Windows has them up to here
+MOST = 1 << 53  # of times and numbers in a record: what a double holds exactly
 RECORD, HELD = ".json", ".held"
 HELD_NOW, WAITING, STALE, DAMAGED = "held", "waiting", "stale", "damaged"
 
@@ -67,15 +70,11 @@ class Holder:
         if self.status == DAMAGED:
             return f"a record that cannot be read ({self.name}~{self.id}{RECORD}; `holdfast lock clean` removes it)"
         how = "shared" if self.shared else "exclusive"
-        who = f"pid {self.pid}" + (f" ({_cut(self.command, 80)})" if self.command else "")
+        who = f"pid {self.pid}" + (f" ({clean(self.command, 80)})" if self.command else "")
         line = f"{'waiting: ' if self.waiting else ''}{who}, {how}, since {utc(self.since)}"
         if self.expires is not None:
             line += f", until {utc(self.expires)}"
-        return line + (f", {_cut(dumps(self.meta), 200)}" if self.meta else "")
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+        return line + (f", {clean(dumps(self.meta), 200)}" if self.meta else "")
 
 
 def utc(at: float) -> str:
@@ -208,5 +207,9 @@ def _parsed(lock: str, identity: str, data: bytes) -> Holder:
     right = all(isinstance(value, _KINDS[name]) for name, value in given.items())
     if not right or names.key(given["name"]) != lock or not isinstance(owner, dict):
         raise ValueError("no record of this lock")
-    words = (str(owner.get(part, "")) for part in Owner._fields[1:])
-    return Holder(id=identity, owner=Owner(int(owner.get("pid", 0)), *words), **given)
+    pid = owner.get("pid", 0)
+    if not isinstance(pid, int) or not all(0 <= number < PIDS for number in (pid, given["child"])):
+        raise ValueError("no process")
+    if not all(-MOST < (given[name] or 0) < MOST for name in ("since", "ttl", "expires", "order")):
+        raise ValueError("no time")
+    return Holder(id=identity, owner=Owner(pid, *(str(owner.get(part, "")) for part in Owner._fields[1:])), **given)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from holdfast.state import backups, restoring, spool
-from holdfast.state.trail import Record
+from holdfast.state.trail import Record, number
 
 FAILED = ("lost", "rejected", "put aside", "backup failed", "traceback")  # decisions that nobody wants to read
 HOUR = 3600.0
@@ -75,8 +75,8 @@ def of_trail(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def _numbers(record: Record, key: str) -> list[float]:
-    value = record.get(key)
-    return [float(value)] if isinstance(value, (int, float)) and math.isfinite(value) else []
+    value = number(record, key)
+    return [] if value is None else [value]
 
 
 def of_folder(folder: str, path: str, trail: str) -> dict[str, Any]:

@@ -48,8 +48,11 @@ def validated(data: bytes) -> "State | None":
     if found is None or newer(found):
         return None
     found.pop("seal", None)
-    if migrations.older(found):
-        return _rehearsed(found)
+    return _rehearsed(found) if migrations.older(found) else _accepted(found)
+
+
+def _accepted(found: "dict[str, Any]") -> "State | None":
+    """The document that `found` is, or None."""
     from holdfast.dependencies import enable
 
     enable()
@@ -199,7 +202,7 @@ def read_copy(path: str) -> "State | None":
 def _usable(state: "State") -> "State | None":
     if newer(state):
         return None
-    return _rehearsed(state) if migrations.older(state) else state
+    return _rehearsed(state) if migrations.older(state) else _accepted(state)  # another sealed file may stand there
 
 
 def _rehearsed(found: "State") -> "State | None":

@@ -11,8 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from holdfast.errors import ValidationFailed
 from holdfast.state import document
 
-Count = Annotated[int, Field(ge=0, strict=True)]
-Time = Annotated[FiniteFloat, Field(ge=0)] | Annotated[int, Field(ge=0, strict=True)]
+MOST = 1 << 53  # a larger number is none that another program reads as it was written
+
+Count = Annotated[int, Field(ge=0, le=MOST, strict=True)]
+Time = Annotated[FiniteFloat, Field(ge=0, le=MOST)] | Annotated[int, Field(ge=0, le=MOST, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 
 IMPORTS = 20
@@ -189,7 +191,9 @@ def validate(found: "dict[str, Any]", where: str) -> "dict[str, Any]":
     try:
         return _filled(State.model_validate(found))
     except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {_plain(fault)}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'a key'}: {_plain(fault)}" for fault in error.errors()
+        ]
         more = f" (and {len(faults) - 4} more)" if len(faults) > 4 else ""  # noqa: PLR2004  one line must hold them
         raise ValidationFailed(f"{where}: {'; '.join(faults[:4])}{more}") from None
 

@@ -141,14 +141,15 @@ def sweep(folder: str, start: str, *, lock_held: bool) -> None:
         between, _, writer = name[len(start) : -len(TEMPORARY)].replace("-", ".").rpartition(".")
         if start and (between or not writer.isdecimal()):
             continue  # somebody else's file beside ours
-        if lock_held or (writer.isdecimal() and not _alive(writer)):
+        if lock_held or (writer.isdecimal() and not alive(writer)):
             _forget(join(folder, name))
 
 
-def _alive(number: str) -> bool:
+def alive(number: str) -> bool:
+    """Whether a process with this id runs. Ours does not count: what it has begun, it has ended."""
     try:
         os.kill(int(number), 0)
-    except (ProcessLookupError, ValueError):
+    except (ProcessLookupError, ValueError, OverflowError):
         return False
     except OSError:
         return True

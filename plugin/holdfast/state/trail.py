@@ -4,6 +4,7 @@ A line that a killed writer tore, or that a rotation cut in two, is passed over.
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -83,9 +84,17 @@ def _records(file: BinaryIO, since: float) -> Iterator[Record]:
             yield record
 
 
+def number(record: Record, key: str) -> float | None:
+    """The finite number that a record has under a key, or None."""
+    value = record.get(key)
+    try:
+        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    except OverflowError:  # an integer that no float holds
+        return None
+
+
 def _time(record: Record) -> float:
-    at = record.get("time")
-    return float(at) if isinstance(at, (int, float)) else 0.0
+    return number(record, "time") or 0.0
 
 
 class _Opened:

@@ -65,6 +65,22 @@ def _compile(folder: str) -> index.Index:
     return index.Index(data)
 
 
+def sound(folder: str) -> index.Index:
+    """The project's index, which was looked at as a whole: one that was damaged is made again.
+
+    Raises:
+        OSError: the folder cannot be read, or the damaged one not removed.
+    """
+    found = index.load(folder)
+    if found is not None and not found.whole():
+        try:
+            os.unlink(join(folder, index.NAME))
+        except FileNotFoundError:  # another process was faster
+            pass
+        found = None
+    return found or index.refresh(folder)
+
+
 def last_good(folder: str, error: str, source: "list[int] | None" = None) -> index.Index:
     """The index that is there, however old, marked with what is wrong with its sources; else an empty one.
 
@@ -76,6 +92,8 @@ def last_good(folder: str, error: str, source: "list[int] | None" = None) -> ind
     try:
         data = read(join(folder, index.NAME))
         found = index.Index(data)
+        if not found.whole():
+            raise ValueError("damaged")  # noqa: TRY301
         if found.header["key"] != patterns.key():
             data = _for_this_interpreter(found, source or found.header["source"], error)
             found = index.Index(data)
@@ -162,8 +180,10 @@ def render(workflow: "dict[str, Any]", parts: "dict[str, dict[str, Any]]", sourc
         places[name] = [offset + len(opening), offset + len(opening) + len(body)]
         lines.append(opening + body)
         offset += len(opening) + len(body) + 2
+    body = b",\n".join(lines) + b"}\n"
     header = {"format": index.FORMAT, "key": patterns.key(), "source": source, "error": error, "sections": places}
-    return b'{"header":' + dumps(header).encode("ascii") + b",\n" + b",\n".join(lines) + b"}\n"
+    header["seal"] = index.seal(places, body)
+    return b'{"header":' + dumps(header).encode("ascii") + b",\n" + body
 
 
 def _signals(workflow: "Workflow") -> "dict[str, list[dict[str, Any]]]":

@@ -6,7 +6,7 @@ it.
 """
 
 from holdfast import deadline
-from holdfast.lean import dumps, join, loads, os, read
+from holdfast.lean import checksum, dumps, join, loads, os, read
 from holdfast.workflow import patterns
 
 TYPE_CHECKING = False
@@ -19,6 +19,10 @@ FORMAT = 1
 NAME = "index.json"
 SOURCE = "workflow.yaml"
 MANY_WORDS = 200  # from here on a section is parsed whole rather than searched for each word
+
+
+class Damaged(BaseException):
+    """The index was damaged. No Exception, so that nobody takes it for a fault of what is held against it."""
 
 
 class Index:
@@ -38,7 +42,14 @@ class Index:
         if self.header["format"] != FORMAT:
             raise ValueError("another format")
         self.base = end + 1
+        if self._bounds("standing")[1] + len(b"}\n") != len(data):  # the last section
+            raise ValueError("cut, or longer than it was")
         self._workflow: dict[str, Any] | None = None
+
+    def whole(self) -> bool:
+        """Whether it is as it was written. It costs too much to be asked before anything has failed."""
+        places = self.header.get("sections")
+        return isinstance(places, dict) and self.header.get("seal") == seal(places, self.data[self.base :])
 
     @property
     def workflow(self) -> "dict[str, Any]":
@@ -162,6 +173,11 @@ class Index:
         if self.empty("standing"):
             return []
         return (self.entry("standing", phase) or [] if phase else []) + (self.entry("standing", "*") or [])
+
+
+def seal(places: "dict[str, Any]", body: bytes) -> str:
+    """What tells whether an index was damaged: of its sections' places and of all that follows its header."""
+    return checksum(dumps(places).encode("ascii") + body)
 
 
 def split(folded: str) -> "list[str]":

@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError, ValidationFailed, from_os
 
 LIMIT = 16 << 20  # bytes of one file
 DEPTH = 60  # of nesting: deeper is kept as text
+MOST = 1 << 53  # larger than any time in milliseconds
 MILLISECONDS = 1e11  # JavaScript's times are larger: 1e11 s is the year 5138
 _ZONED = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)?\Z")
 
@@ -167,7 +168,7 @@ def moment(value: Any) -> float | None:
     A time without a zone is taken as this machine's own.
     """
     seconds: float
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, int) and value > MOST):
         return None
     if isinstance(value, (int, float)):
         seconds = value / 1000 if value > MILLISECONDS else value

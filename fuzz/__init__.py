@@ -1,0 +1,1 @@
+"""Feeds what is not ours, and what may be damaged, to the code that reads it. `python -m fuzz --help`."""
