@@ -327,6 +327,13 @@ def test_whatever_becomes_of_the_hooks_nothing_changes(project, what):
     assert found["outputs"] == [*UNTOUCHED, long[2]]
 
 
+@pytest.mark.skipif(not hasattr(os, "getsid"), reason="no sessions of processes here")
+def test_a_ctrl_c_in_the_terminal_does_not_reach_a_hook(project):
+    hooks = stub(project.parent, "open('leader', 'w').write(str(os.getsid(0) == os.getpid()))")
+    play(project, said("go"), path=bridge(project.parent, hooks=hooks))
+    assert (project / "leader").read_text() == "True"
+
+
 def test_a_hook_that_does_not_end_is_killed(project):
     hooks = stub(project.parent, f"open(r'{project}/pids', 'a').write(f'{{os.getpid()}} ')\ntime.sleep(600)")
     found = play(project, said("go"), path=bridge(project.parent, hooks=hooks, LIMIT=1500))

@@ -139,10 +139,8 @@ function bridge(client, cwd) {
     return tell("session.start", session, { source })
   }
 
-  function end(session, reason) {
-    if (!session.started) return ""
-    session.started = false
-    return tell("session.end", session, { reason })
+  async function end(session, reason) {
+    if (session.started) await tell("session.end", session, { reason })
   }
 
   // A call that failed is told of by this event alone, which OpenCode does not wait for. What there is to say to it comes
