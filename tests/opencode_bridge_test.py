@@ -296,6 +296,15 @@ def test_it_tells_the_user_what_a_broken_state_has_to_tell(project):
     assert toast["message"].startswith("Holdfast: ") and toast["variant"] == "warning"
 
 
+def test_what_a_second_bridge_has_said_already_is_not_said_twice(project):
+    steps = [said("handle the refund"), happened("session.compacted"), asked()]
+    prompt, _, system = play(project, *steps)["outputs"]
+    steps[0][2]["parts"], steps[2][2]["system"] = list(prompt["parts"]), list(system["system"])
+    assert len(prompt["parts"]) == len(system["system"]) == 2
+    again = play(project, *steps)["outputs"]
+    assert (again[0], again[2]) == (prompt, system)
+
+
 # -- what may go wrong
 
 EVERYTHING = [
