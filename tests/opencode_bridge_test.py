@@ -296,6 +296,15 @@ def test_it_tells_the_user_what_a_broken_state_has_to_tell(project):
     assert toast["message"].startswith("Holdfast: ") and toast["variant"] == "warning"
 
 
+def test_what_a_second_bridge_has_said_already_is_not_said_twice(project):
+    steps = [said("handle the refund"), happened("session.compacted"), asked()]
+    prompt, _, system = play(project, *steps)["outputs"]
+    steps[0][2]["parts"], steps[2][2]["system"] = list(prompt["parts"]), list(system["system"])
+    assert len(prompt["parts"]) == len(system["system"]) == 2
+    again = play(project, *steps)["outputs"]
+    assert (again[0], again[2]) == (prompt, system)
+
+
 # -- what may go wrong
 
 EVERYTHING = [
@@ -325,6 +334,13 @@ def test_whatever_becomes_of_the_hooks_nothing_changes(project, what):
     long = said("x" * 3_000_000, message="msg_2")  # more than a pipe holds
     found = play(project, *EVERYTHING, long, path=bridge(project.parent, **given))
     assert found["outputs"] == [*UNTOUCHED, long[2]]
+
+
+@pytest.mark.skipif(not hasattr(os, "getsid"), reason="no sessions of processes here")
+def test_a_ctrl_c_in_the_terminal_does_not_reach_a_hook(project):
+    hooks = stub(project.parent, "open('leader', 'w').write(str(os.getsid(0) == os.getpid()))")
+    play(project, said("go"), path=bridge(project.parent, hooks=hooks))
+    assert (project / "leader").read_text() == "True"
 
 
 def test_a_hook_that_does_not_end_is_killed(project):

@@ -139,10 +139,8 @@ function bridge(client, cwd) {
     return tell("session.start", session, { source })
   }
 
-  function end(session, reason) {
-    if (!session.started) return ""
-    session.started = false
-    return tell("session.end", session, { reason })
+  async function end(session, reason) {
+    if (session.started) await tell("session.end", session, { reason })
   }
 
   // A call that failed is told of by this event alone, which OpenCode does not wait for. What there is to say to it comes
@@ -191,7 +189,7 @@ function bridge(client, cwd) {
       told.push(await tell("chat.message", session, { prompt: prompt.join("\n"), message_id: message.id }))
       session.kept = ""
       const text = told.filter(Boolean).join("\n")
-      if (!text) return
+      if (!text || said.some((part) => part.synthetic && part.text?.includes(text))) return // a second bridge's
       const last = said.at(-1)?.id ?? message.id.replace(/^msg_/, "prt_")
       said.push({ id: `${last}z`, sessionID, messageID: message.id, type: "text", text, synthetic: true })
     }),
@@ -221,7 +219,7 @@ function bridge(client, cwd) {
       if (!session) return
       await Promise.all(session.failures)
       if (session.compacted && isRoot(session)) session.kept = await begin(session)
-      if (session.kept) system.push(session.kept)
+      if (session.kept && !system.some((text) => text.includes(session.kept))) system.push(session.kept)
     }),
 
     event: quietly(({ event }) => heard(event.type, event.properties)),
