@@ -21,7 +21,7 @@ from holdfast.workflow import compiler
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "plugin"
 PAYLOADS = Path(__file__).resolve().parent / "payloads"
-HOSTS = ("claude", "gemini", "codex")
+HOSTS = ("claude", "gemini", "codex", "copilot")
 
 # What a host runs for which of its events; where names agree the hook is the same.
 HOOKS = {
@@ -37,9 +37,10 @@ HOOKS = {
     "AfterAgent": "turn_end",
     "SessionEnd": "session_end",
 }
-PROMPT = {"claude": "UserPromptSubmit", "gemini": "BeforeAgent", "codex": "UserPromptSubmit"}
-SHELL = {"claude": "PostToolUse.Bash", "gemini": "AfterTool.run_shell_command", "codex": "PostToolUse.Bash"}
+PROMPT = {**dict.fromkeys(HOSTS, "UserPromptSubmit"), "gemini": "BeforeAgent"}
+SHELL = {**dict.fromkeys(HOSTS, "PostToolUse.Bash"), "gemini": "AfterTool.run_shell_command"}
 WRITTEN = {"claude": "PostToolUse.Write", "gemini": "AfterTool.write_file", "codex": "PostToolUse.apply_patch"}
+WRITTEN["copilot"] = "PostToolUse.Write"
 
 FLOW = """
 version: 1
@@ -91,7 +92,7 @@ def payload(host, name, project, **changes):
     """A recorded payload in a test's project, of the session `HOST-session`, with fresh ids and a later time.
 
     Args:
-        host: claude, gemini or codex.
+        host: one of HOSTS.
         name: a file's name under `payloads/HOST`, without `.json`.
         project: the folder that stands for the recorded one.
         changes: top-level keys that are replaced.
@@ -100,7 +101,7 @@ def payload(host, name, project, **changes):
     for placeholder, folder in (("/home/dev/shop", str(project)), ("/home/dev", os.environ["HOME"])):
         moved = moved.replace(placeholder, json.dumps(folder)[1:-1])
     made = json.loads(moved)
-    made["session_id"] = f"{host}-session"
+    made["parent_agent_id" if "parent_agent_id" in made else "session_id"] = f"{host}-session"
     for key in ("tool_use_id", "prompt_id", "turn_id"):
         if key in made:
             made[key] = f"{key}-{uuid.uuid4().hex}"
@@ -126,6 +127,8 @@ def edit_call(host, project, path, text="x\n", **changes):
     if host == "codex":
         added = "".join(f"+{line}\n" for line in text.splitlines())
         given = {"command": f"*** Begin Patch\n*** Add File: {path}\n{added}*** End Patch\n"}
+    elif host == "copilot":
+        given = {"path": full, "file_text": text}
     else:
         given = {"file_path": full, "content": text}
     return payload(host, WRITTEN[host], project, tool_input=given, **changes)
@@ -145,6 +148,10 @@ def shell_call(host, project, command, code=0, output="", **changes):
         made = payload(host, SHELL[host], project, tool_input={"command": command, "description": "x"})
         made["tool_response"] = {"llmContent": gemini_result(output, code), "returnDisplay": output}
         return {**made, **changes}
+    if host == "copilot":
+        made = payload(host, SHELL[host], project, tool_input={"command": command, "description": "x"})
+        made["tool_result"]["text_result_for_llm"] = copilot_result(output, code)
+        return {**made, **changes}
     made = payload(host, SHELL[host], project, tool_input={"command": command}, tool_response=output)
     made["transcript_path"] = os.path.join(os.environ["HOME"], "rollout-test.jsonl")
     made |= changes
@@ -163,6 +170,9 @@ def background_call(host, project, command, **changes):
         made["tool_input"]["is_background"] = True
         moved = "Command moved to background (PID: 77). Output hidden. Press Ctrl+B to view."
         made["tool_response"] = {"llmContent": f"<untrusted_context>\n{moved}\n</untrusted_context>"}
+    elif host == "copilot":
+        made["tool_input"]["mode"] = "async"
+        made["tool_result"]["text_result_for_llm"] = "<command started in background with shellId: s1>"
     else:
         raise ValueError("Codex tells nothing of a command that goes on")
     return {**made, **changes}
@@ -174,6 +184,11 @@ def gemini_result(output="", code=0, *trailer):
     if code:
         lines.append(f"Exit Code: {code}")
     return "<untrusted_context>\n" + "\n".join([*lines, "Process Group PGID: 4242"]) + "\n</untrusted_context>"
+
+
+def copilot_result(output="", code=0, shell="0"):
+    """What Copilot shows its model of a finished command."""
+    return f"{output}\n<shellId: {shell} completed with exit code {code}>"
 
 
 def transcript_line(call, code, output="", command="true"):
@@ -201,18 +216,26 @@ def transcript_line(call, code, output="", command="true"):
 
 
 def host_env(host, project):
-    """The environment that a host gives its hooks. Codex is started from a shell of Claude Code, as happens."""
+    """The environment that a host gives its hooks. Codex is started from a shell of Claude Code, as happens, and Claude
+    Code and Gemini from one of Copilot.
+    """
     kept = {
         name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "LANG", "TMPDIR", "SYSTEMROOT")
     }
     own = {
-        "claude": {"CLAUDE_PROJECT_DIR": str(project), "CLAUDECODE": "1"},
+        "claude": {"CLAUDE_PROJECT_DIR": str(project), "CLAUDECODE": "1", "COPILOT_CLI": "1"},
         "gemini": {
             "GEMINI_PROJECT_DIR": str(project),
             "GEMINI_CWD": str(project),
             "CLAUDE_PROJECT_DIR": str(project),
+            "COPILOT_CLI": "1",
         },
         "codex": {"CLAUDE_PROJECT_DIR": str(Path(project).parent), "CLAUDECODE": "1"},
+        "copilot": {
+            "COPILOT_CLI": "1",
+            "COPILOT_PROJECT_DIR": str(project),
+            "CLAUDE_PROJECT_DIR": str(project),
+        },
     }
     return {**kept, **own[host]}
 
@@ -239,8 +262,8 @@ def fire(host, given, project, *, env=None, hook=None):
     run = subprocess.run(words, input=data, cwd=project, env=variables, capture_output=True, timeout=60, check=False)
     stdout, stderr = run.stdout.decode(), run.stderr.decode(errors="replace")
     reply = json.loads(stdout) if stdout.strip() else None
-    special = (reply or {}).get("hookSpecificOutput") or {}
-    return Answer(run.returncode, stdout, stderr, reply, special.get("additionalContext", ""))
+    said = (reply or {}) if host == "copilot" else (reply or {}).get("hookSpecificOutput") or {}
+    return Answer(run.returncode, stdout, stderr, reply, said.get("additionalContext", ""))
 
 
 def state_of(project):

@@ -77,7 +77,7 @@ def test_garbage_outside_a_project_leaves_no_trace(host, tmp_path):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_an_event_of_another_hook_or_of_none_is_passed_over(host, project):
-    name = {"claude": "SubagentStop", "gemini": "BeforeModel", "codex": "Interrupt"}[host]
+    name = {"claude": "SubagentStop", "gemini": "BeforeModel", "codex": "Interrupt", "copilot": "SubagentStop"}[host]
     answer = fire(host, payload(host, name, project), project, hook="post_tool_use")
     assert (answer.code, answer.stdout, answer.stderr) == (0, "", "")
     assert audit_of(project) == []
@@ -100,7 +100,7 @@ def test_a_path_that_leads_elsewhere_is_made_safe_and_counted(host, path, projec
     if host == "codex":
         given["tool_input"] = {"command": f"*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n"}
     else:
-        given["tool_input"]["file_path"] = path
+        given["tool_input"]["path" if host == "copilot" else "file_path"] = path
     answer = fire(host, given, project)
     assert (answer.code, answer.stderr) == (0, "")
     state = state_of(project)
@@ -171,7 +171,7 @@ def test_a_regex_that_backtracks_for_ever_is_given_up_and_the_event_counts(host,
     assert "release-notes" in answer.text, "the other skills work on"
 
 
-@pytest.mark.parametrize("host", ["claude", "gemini"])
+@pytest.mark.parametrize("host", ["claude", "gemini", "copilot"])
 def test_tests_in_the_background_do_not_count_as_passed(host, project):
     fire(host, edit_call(host, project, "docs/spec/a.md"), project)
     fire(host, edit_call(host, project, "src/a.py"), project)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firing import HOSTS, PAYLOADS, recorded
+from firing import HOSTS, PAYLOADS, PROMPT, SHELL, WRITTEN, recorded
 from holdfast import hosts
 from holdfast.events import ID_LIMIT, KINDS, MOMENTS, OUTCOMES, Event
 from holdfast.lean import dumps, loads
@@ -123,7 +123,62 @@ CODEX = {
     "Stop.active": ("turn_end", {}, None),
     "SessionEnd": (END, {"source": "other"}, None),
 }
-EXPECTED = {"claude": CLAUDE, "gemini": GEMINI, "codex": CODEX}
+IN_SUBAGENT = {"subagent": "ffa6c700-31ea-4625-8bab-3a0257f0fbc7", "session": "7aa41d02-0563-42ba-8950-f40e8b9ebf85"}
+COPILOT = {
+    "SessionStart.startup": (START, {"source": "startup"}, None),
+    "SessionStart.resume": (START, {"source": "resume"}, None),
+    "UserPromptSubmit": ("prompt", {"prompt": "hello [[A]]"}, None),
+    "UserPromptSubmit.in_subagent": ("prompt", {"prompt": "do it [[SUB]]", **IN_SUBAGENT}, None),
+    "PostToolUse.Agent": (DONE, {"recalls": True}, {"kind": "agent"}),
+    "PostToolUse.Agent.background": (
+        DONE,
+        {"recalls": True, "cwd": f"{SHOP}/sub"},
+        {"kind": "agent", "outcome": "unknown"},
+    ),
+    "PostToolUse.Bash": (
+        DONE,
+        {"recalls": True},
+        {"kind": "shell", "command": "echo hi; echo err >&2; exit 3", "outcome": "failed", "exit_code": 3},
+    ),
+    "PostToolUse.Bash.async": (
+        DONE,
+        {"recalls": True},
+        {"kind": "shell", "command": "sleep 1; echo late", "outcome": "unknown"},
+    ),
+    "PostToolUse.Bash.in_subagent": (DONE, IN_SUBAGENT, {"kind": "shell", "command": "echo in sub", "exit_code": 0}),
+    "PostToolUse.Edit": (DONE, {"recalls": True}, {"kind": "edit", "paths": [f"{SHOP}/a.txt"]}),
+    "PostToolUse.Glob": (DONE, {"recalls": True}, {"kind": "search"}),
+    "PostToolUse.Grep": (DONE, {"recalls": True}, {"kind": "search"}),
+    "PostToolUse.Read": (DONE, {"recalls": True}, {"kind": "read", "paths": [f"{SHOP}/a.txt"]}),
+    "PostToolUse.Write": (DONE, {"recalls": True}, {"kind": "edit", "paths": [f"{SHOP}/a.txt"]}),
+    "PostToolUse.list_bash": (DONE, {"recalls": True, "cwd": f"{SHOP}/sub"}, {"kind": "other"}),
+    "PostToolUse.skill": (DONE, {"recalls": True}, {"kind": "skill", "skill": "claudeskill"}),
+    "PostToolUse.sql": (
+        DONE,
+        {"recalls": True},
+        {"kind": "plan", "todos": [{"title": "do x", "status": "pending", "ref": "a"}]},
+    ),
+    "PostToolUse.sql.update": (
+        DONE,
+        {"recalls": True},
+        {"kind": "plan", "todos": [{"title": "", "status": "completed", "ref": "a"}]},
+    ),
+    "PostToolUse.sql.select": (DONE, {"recalls": True}, {"kind": "other"}),
+    "PostToolUse.x-echo": (DONE, {"recalls": True}, {"kind": "mcp"}),
+    "PostToolUseFailure.Bash": (DONE, {"recalls": True}, {"kind": "other", "outcome": "failed"}),
+    "PostToolUseFailure.Edit": (
+        DONE,
+        {"recalls": True},
+        {"kind": "edit", "paths": [f"{SHOP}/a.txt"], "outcome": "failed"},
+    ),
+    "PostToolUseFailure.x-bad": (DONE, {"recalls": True}, {"kind": "mcp", "outcome": "failed"}),
+    "PreCompact.auto": ("before_compaction", {"source": "auto", "unheard": True}, None),
+    "PreCompact.manual": ("before_compaction", {"source": "manual", "unheard": True}, None),
+    "Stop": ("turn_end", {}, None),
+    "SessionEnd.complete": (END, {"source": "complete"}, None),
+    "SessionEnd.user_exit": (END, {"source": "user_exit"}, None),
+}
+EXPECTED = {"claude": CLAUDE, "gemini": GEMINI, "codex": CODEX, "copilot": COPILOT}
 OURS = [(host, name) for host in HOSTS for name in EXPECTED[host]]
 
 
@@ -147,9 +202,10 @@ def test_a_recorded_payload_reads_as_the_event_that_it_is(host, name):
         "session": payload["session_id"],
         "cwd": SHOP,
         "source": "",
-        "transcript": payload["transcript_path"],
+        "transcript": payload.get("transcript_path", ""),
         "subagent": "",
         "unheard": False,
+        "recalls": False,
         "at": 0.0,
         "matches": {},
     }
@@ -158,7 +214,8 @@ def test_a_recorded_payload_reads_as_the_event_that_it_is(host, name):
     prompt = of_event.get("prompt", "")
     assert event.prompt == prompt
     assert found == {**plain, **{name: value for name, value in of_event.items() if name != "prompt"}}
-    assert bool(key) == (moment in ("prompt", "tool_done")), "a start, a compaction and an end are told by their order"
+    ordered = moment not in ("prompt", "tool_done") and host != "copilot"
+    assert bool(key) != ordered, "a start, a compaction and an end are told by their order"
     if of_tool is None:
         assert tool is None
     else:
@@ -182,11 +239,10 @@ def test_a_payload_that_is_not_registered_says_nothing_to_us(host, name):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_same_payload_has_the_same_key_and_another_call_another(host):
-    name = {"claude": "PostToolUse.Write", "gemini": "AfterTool.write_file", "codex": "PostToolUse.apply_patch"}[host]
-    payload = recorded(host, name)
+    payload = recorded(host, WRITTEN[host])
     key = parse(host, payload).key
-    assert parse(host, recorded(host, name)).key == key
-    later = {"timestamp": "2027-01-01T00:00:00.000Z"} if host == "gemini" else {"tool_use_id": "another"}
+    assert parse(host, recorded(host, WRITTEN[host])).key == key
+    later = {"timestamp": "2027-01-01T00:00:00.000Z"} if "timestamp" in payload else {"tool_use_id": "another"}
     assert parse(host, {**payload, **later}).key != key
     for nameless in ({"tool_use_id": ""}, {"tool_use_id": None}):
         parsed = [parse(host, {**payload, **nameless, "tool_input": {"command": text}}) for text in ("a", "b", "a")]
@@ -196,7 +252,7 @@ def test_the_same_payload_has_the_same_key_and_another_call_another(host):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_each_prompt_of_a_turn_has_a_key_of_its_own(host):
-    payload = recorded(host, "BeforeAgent" if host == "gemini" else "UserPromptSubmit")
+    payload = recorded(host, PROMPT[host])
     assert parse(host, payload).key == parse(host, dict(payload)).key
     assert parse(host, payload).key != parse(host, {**payload, "prompt": "another in the same turn"}).key
 
@@ -246,7 +302,7 @@ def test_a_start_with_a_wrong_type_is_refused(host, changes):
 
 @pytest.mark.parametrize(
     ("host", "name"),
-    [("claude", "PostToolUse.Bash"), ("gemini", "AfterTool.run_shell_command"), ("codex", "PostToolUse.Bash")],
+    list(SHELL.items()),
 )
 @pytest.mark.parametrize(
     "changes", [{"tool_name": 5}, {"tool_name": None}, {"tool_input": "x"}, {"tool_input": {"command": 7}}], ids=repr
@@ -336,6 +392,7 @@ def test_deep_nesting_in_a_calls_input_is_refused_or_read(host):
         "claude": "PostToolUse.mcp__tiny__add",
         "gemini": "AfterTool.mcp_echo-srv_say_it",
         "codex": "PostToolUse.mcp__echo_srv__say_it",
+        "copilot": "PostToolUse.x-echo",
     }
     payload = json.dumps({**recorded(host, name[host]), "tool_use_id": "", "tool_input": {"x": "DEEP"}})
     for depth in range(100, 3000, 100):

@@ -82,10 +82,11 @@ def by_hook(host, hook, given, project, **env):
 def ordinary(host, hook, project):
     """A payload of the common kind, one that needs the workflow's rules where there are any."""
     named = {
-        "before_compaction": {"claude": "PreCompact.auto", "gemini": "PreCompress.manual", "codex": "PreCompact.auto"},
-        "turn_end": {"claude": "Stop", "gemini": "AfterAgent", "codex": "Stop"},
+        "before_compaction": {**dict.fromkeys(HOSTS, "PreCompact.auto"), "gemini": "PreCompress.manual"},
+        "turn_end": {**dict.fromkeys(HOSTS, "Stop"), "gemini": "AfterAgent"},
         "session_end": {"claude": "SessionEnd.other", "gemini": "SessionEnd.exit", "codex": "SessionEnd"},
     }
+    named["session_end"]["copilot"] = "SessionEnd.complete"
     if hook == "session_resume":
         return start(host, project, "resume")
     if hook == "prompt_activation":

@@ -4,7 +4,7 @@ import pytest
 
 from firing import HOSTS, background_call, edit_call, fire, payload, prompt, shell_call, start, state_of
 
-OTHER = {"claude": "codex", "codex": "gemini", "gemini": "claude"}
+OTHER = {"claude": "codex", "codex": "gemini", "gemini": "copilot", "copilot": "claude"}
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -53,7 +53,10 @@ def test_the_same_delivery_twice_counts_once(host, project):
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_resume_and_a_compaction_are_briefed(host, project):
     fire(host, edit_call(host, project, "docs/spec/a.md"), project)
-    for source in ("resume", "clear" if host == "gemini" else "compact"):
+    if host == "copilot":  # nothing fires after its compaction
+        fire(host, payload(host, "PreCompact.auto", project), project)
+        assert "Build it" in fire(host, payload(host, "PostToolUse.Read", project), project).text
+    for source in ("resume", *{"gemini": ["clear"], "copilot": []}.get(host, ["compact"])):
         answer = fire(host, start(host, project, source), project)
         if (host, source) == ("gemini", "clear"):
             assert answer.text == "", "what is said after /clear is dropped by the host"
