@@ -52,7 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=31)
     parser.add_argument("--skills", type=int, default=100)
-    parser.add_argument("--hosts", action="store_true", help="Gemini and Codex too, and the comparisons")
+    parser.add_argument("--hosts", action="store_true", help="the other hosts too, and the comparisons")
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE too")
     asked = parser.parse_args()
     found = {**about(), "cases": {}}
@@ -72,9 +72,9 @@ def main() -> int:
             where = bare if "without" in name else project
             show(name, measure(["sh", "-c", line(hooks, entry)], kind, where, asked.runs))
         if asked.hosts:
-            for host in ("gemini", "codex"):
+            for host in ("gemini", "codex", "copilot"):
                 for kind, entry in (("tool", "post_tool_use"), ("prompt", "prompt_activation")):
-                    words = ["bash" if host == "gemini" else "sh", "-c", line(hooks, entry, host)]
+                    words = ["sh" if host == "codex" else "bash", "-c", line(hooks, entry, host)]
                     show(f"{host}: {kind}", measure(words, kind, project, asked.runs, host))
             show("the naive way", measure([sys.executable, "-c", NAIVE], "tool", project, asked.runs))
             if shutil.which("node"):

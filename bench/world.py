@@ -112,6 +112,12 @@ def payload(kind: str, project: str, host: str = "claude") -> bytes:
         given = {"command": f"*** Begin Patch\n*** Update File: {file}\n+x = 1\n*** End Patch\n"}
         call = {"tool_name": "apply_patch", "tool_use_id": f"t-{number}", "tool_input": given, "tool_response": ""}
         return _bytes(always, hook_event_name="PostToolUse", **call)
+    if host == "copilot":
+        always |= {"timestamp": f"2026-01-01T00:00:00.{number}Z"}
+        if kind in words:
+            return _bytes(always, hook_event_name="UserPromptSubmit", prompt=words[kind])
+        written = {"tool_input": {"path": file, "file_text": "x = 1\n" * 50}, "tool_result": {"result_type": "success"}}
+        return _bytes(always, hook_event_name="PostToolUse", tool_name="Write", **written)
     always |= {"transcript_path": "/home/x/.claude/projects/p/bench.jsonl"}
     if kind in words:
         return _bytes(always, hook_event_name="UserPromptSubmit", prompt_id=str(number), prompt=words[kind])

@@ -24,6 +24,7 @@ WATCHED = (
     ".claude/settings.local.json",
     ".gemini/settings.json",
     ".codex/hooks.json",
+    ".copilot/hooks",
     ".local/share/holdfast",
     ".local/bin/holdfast",
     "Library/Application Support/holdfast",

@@ -266,7 +266,45 @@ class Gemini(Cli):
         return [agent("invoke_agent", {"agent_name": "generalist", "prompt": prompt}, *inner, ending)]
 
 
-CLIS = {cli.name: cli for cli in (Claude(), Codex(), Gemini())}
+class Copilot(Cli):
+    name, package, version = "copilot", "@github/copilot", "1.0.102"
+
+    def prepare(self, home, project):
+        (home / ".copilot").mkdir()
+        trusted = {"trusted_folders": [str(project)]}  # else it runs only the hooks in the home
+        (home / ".copilot" / "config.json").write_text(json.dumps(trusted), encoding="utf-8")
+
+    def argv(self, prompt, session, more, *, fork):
+        assert not fork, "it has no such thing"
+        return ["-p", prompt, *([f"--resume={session}"] if session else []), "--allow-all-tools", *more]
+
+    def env(self):
+        provider = {"BASE_URL": "{url}/v1", "API_KEY": "fake"}
+        model = {f"COPILOT_PROVIDER_{name}": value for name, value in provider.items()}
+        return {"COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false", "COPILOT_MODEL": "fake-model", **model}
+
+    def shell(self, command):
+        return call("bash", {"command": command, "description": "run it"})
+
+    def write(self, project, path, content):
+        # it makes no folders
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        return call("create", {"path": str(project / path), "file_text": content})
+
+    def edit(self, project, path, old, new):
+        return call("edit", {"path": str(project / path), "old_str": old, "new_str": new})
+
+    def plan(self, *titles):
+        rows = ", ".join(f"('{title.lower().replace(' ', '-')}', '{title}', 'pending')" for title in titles)
+        query = f"INSERT INTO todos (id, title, status) VALUES {rows}"
+        return call("sql", {"description": "plan", "query": query})
+
+    def agents(self, prompt, *inner):
+        given = {"description": "look", "prompt": prompt, "agent_type": "task", "name": "look", "mode": "sync"}
+        return [agent("task", given, *inner, text("I have looked."))]
+
+
+CLIS = {cli.name: cli for cli in (Claude(), Codex(), Gemini(), Copilot())}
 
 
 class Stage:

@@ -27,7 +27,7 @@ skills:
 """
 
 
-THEIRS = (".claude", ".claude.json", ".gemini", ".codex")  # what the CLIs make in a home
+THEIRS = (".claude", ".claude.json", ".gemini", ".codex", ".copilot")  # what the CLIs make in a home
 
 
 def pytest_generate_tests(metafunc):

@@ -96,7 +96,7 @@ class Place:
 def _read(path: str, host: Host) -> tuple[bytes | None, str, settings_edit.Document]:
     data = files.read(path)
     try:
-        return data, *settings_edit.read(data or b"", comments=host.comments)
+        return data, *settings_edit.read(data or host.own.encode(), comments=host.comments, grouped=host.grouped)
     except settings_edit.SettingsError as error:
         raise settings_edit.refusal(path, error) from None
 
@@ -257,6 +257,7 @@ def _target(place: Place, change: Change, old: Target | None) -> Target:
         original=record.encode(change.before),
         made=sorted(change.made),
         folder_made=not os.path.isdir(os.path.dirname(change.path)) or (old is not None and old.folder_made),
+        above_made=not os.path.isdir(_above(change.path)) or (old is not None and old.above_made),
         entries=change.entries,
         installed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         holdfast=holdfast.__version__,
@@ -275,6 +276,10 @@ def _target(place: Place, change: Change, old: Target | None) -> Target:
     else:
         target.restorable, target.sha256_before, target.original = False, None, None
     return target
+
+
+def _above(path: str) -> str:
+    return os.path.dirname(os.path.dirname(path))
 
 
 def uninstall(  # noqa: PLR0913  one argument an option
@@ -348,7 +353,8 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
         _, mark, document = _read(path, host)
         if not settings_edit.unregister(document, target.made if target else None, registration.ours(host)):
             return False
-        ours_alone = target is not None and not target.existed and document.text.strip() == "{}"
+        ours_alone = bool(host.own) or (target is not None and not target.existed)
+        ours_alone = ours_alone and document.text.split() == (host.own or "{}").split()
         after = None if ours_alone else (mark + document.text).encode()
         said = "our hooks are taken out, all else stays"
     if dry_run:
@@ -360,8 +366,10 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
     else:
         files.remove(path)
         said = "deleted, for it was made by us"
-        if target is not None and target.folder_made:
-            with contextlib.suppress(OSError):  # it is not empty: the user's
+        with contextlib.suppress(OSError):  # it is not empty: the user's
+            if target is not None and target.folder_made:
                 os.rmdir(os.path.dirname(path))
+                if target.above_made:
+                    os.rmdir(_above(path))
     place.echo(f"{host.name}: {place.shown(path)}: {said}")
     return True

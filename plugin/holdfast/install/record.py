@@ -43,6 +43,7 @@ class Target:
         original: the bytes before us in base64; None if there was none, or if it is not restorable.
         made: the containers that we added in it.
         folder_made: whether the file's folder is ours.
+        above_made: whether the folder above that is ours, too.
         entries: event to command.
         installed_at: UTC, ISO 8601.
         holdfast: the release.
@@ -58,6 +59,7 @@ class Target:
     original: str | None
     made: list[str] = field(default_factory=list)
     folder_made: bool = False
+    above_made: bool = False
     entries: dict[str, str] = field(default_factory=dict)
     installed_at: str = ""
     holdfast: str = ""
@@ -78,15 +80,16 @@ def path(folder: str) -> str:
 
 
 def _target(entry: dict[str, Any]) -> Target:
+    entry = {"above_made": False, **entry}  # which earlier records lack
     target = Target(**{name: entry[name] for name in Target.__dataclass_fields__})
     texts = [target.host, target.scope, target.file, target.installed_at, target.holdfast, *target.made]
     optional = [target.sha256_before, target.sha256_after, target.original]
     if not all(isinstance(text, str) for text in [*texts, *(o for o in optional if o is not None)]):
         raise TypeError("text expected")
     if not isinstance(target.entries, dict) or not all(
-        isinstance(b, bool) for b in (target.existed, target.restorable, target.folder_made)
+        isinstance(b, bool) for b in (target.existed, target.restorable, target.folder_made, target.above_made)
     ):
-        raise TypeError("entries, existed, restorable or folder_made")
+        raise TypeError("entries, existed, restorable, folder_made or above_made")
     base64.b64decode(target.original or "", validate=True)
     return target
 

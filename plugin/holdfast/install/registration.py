@@ -73,11 +73,11 @@ def handlers(host: Host, runtime: Runtime) -> dict[str, dict[str, Any]]:
             manifest: dict[str, list[dict[str, Any]]] = json.load(file)["hooks"]
         filled = {}
         for event, groups in manifest.items():
-            handler = dict(groups[0]["hooks"][0])
-            for key in ("command", "commandWindows"):
+            handler = dict(groups[0]["hooks"][0] if host.grouped else groups[0])
+            for key in ("command", "commandWindows", "bash", "powershell"):
                 if key in handler:
                     handler[key] = fill(handler[key], runtime)
-            if not host.windows_command:
+            if "command" in handler and not host.windows_command:
                 for_windows = handler.pop("commandWindows", handler["command"])
                 handler["command"] = for_windows if sys.platform == "win32" else handler["command"]
             filled[event] = handler
