@@ -166,6 +166,16 @@ def test_what_a_subagent_does_counts_for_its_parent_and_its_end_for_nobody(proje
     assert not state["sessions"]["copilot-session"]["unheard"]
 
 
+def test_a_subagent_of_a_subagent_which_is_its_parent_counts_for_the_session_that_is_open(project):
+    fire("copilot", start("copilot", project), project)
+    for _ in range(2):
+        nested = {"session_id": "inner", "agent_id": "inner", "parent_agent_id": "outer"}
+        fire("copilot", {**payload("copilot", "PostToolUse.Bash.in_subagent", project), **nested}, project)
+    state = state_of(project)
+    assert list(state["sessions"]) == ["copilot-session"]
+    assert state["stats"]["tool_calls"] == 2
+
+
 def test_a_prompt_that_the_host_gives_itself_is_none(project):
     answer = fire("copilot", payload("copilot", "UserPromptSubmit.notification", project), project)
     assert (answer.code, answer.stdout) == (0, "")

@@ -408,8 +408,9 @@ def test_settings_that_keep_hooks_from_running_are_said(app):
     put(app, "claude", '{"disableAllHooks": true}')
     put(app, "gemini", '{"hooksConfig": {"enabled": false}}')
     put(app, "codex", '{"$schema": "x"}')
+    put(app, "copilot", '{"version": 1, "disableAllHooks": true}')
     said = install(app)
-    assert "disableAllHooks is set" in said
+    assert said.count("disableAllHooks is set") == 2
     assert "hooksConfig.enabled is false" in said
     assert "rejects the whole file for the key '$schema'" in said
 
@@ -422,10 +423,12 @@ def test_the_users_scope_registers_in_the_home_and_its_record_is_in_the_data_fol
     (home / ".claude" / "settings.json").write_text('{"model": "x"}')
     monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex"))
     monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path / "gemini"))
+    monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "copilot"))
     install(app, scope="user")
     assert len(json.loads((home / ".claude" / "settings.json").read_text())["hooks"]) == 7
     assert (tmp_path / "codex" / "hooks.json").exists()
     assert (tmp_path / "gemini" / ".gemini" / "settings.json").exists()
+    assert (tmp_path / "copilot" / "hooks" / "holdfast.json").exists()
     assert os.listdir(app) == [".holdfast"]
     kept = home / ".local" / "share" / "holdfast" / "install.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -433,7 +436,7 @@ def test_the_users_scope_registers_in_the_home_and_its_record_is_in_the_data_fol
     monkeypatch.delenv("CODEX_HOME")
     uninstall(app, scope="user")
     assert (home / ".claude" / "settings.json").read_text() == '{"model": "x"}'
-    assert not (tmp_path / "codex").exists() and not kept.exists()
+    assert not (tmp_path / "codex").exists() and not (tmp_path / "copilot").exists() and not kept.exists()
 
 
 def test_the_hosts_are_those_that_are_found_and_all_if_none_is(home, tmp_path, monkeypatch):
