@@ -73,9 +73,9 @@ def main() -> int:
             where = bare if "without" in name else project
             show(name, measure(["sh", "-c", line(hooks, entry)], kind, where, asked.runs))
         if asked.hosts:
-            for host in ("gemini", "codex", "opencode"):
+            for host in ("gemini", "codex", "opencode", "copilot"):
                 for kind, entry in (("tool", "post_tool_use"), ("prompt", "prompt_activation")):
-                    words = ["bash" if host == "gemini" else "sh", "-c", line(hooks, entry, host)]
+                    words = ["sh" if host == "codex" else "bash", "-c", line(hooks, entry, host)]
                     if host == "opencode":  # its bridge needs no shell
                         words = shlex.split(line(hooks, entry, host).partition(" 2>")[0])
                     show(f"{host}: {kind}", measure(words, kind, project, asked.runs, host))

@@ -98,33 +98,32 @@ def payload(kind: str, project: str, host: str = "claude") -> bytes:
     session = f"bench-{number}" if kind == "fires" else "bench"
     always = {"session_id": session, "cwd": project}
     file = f"{project}/src/module_{number % 50}.py"
+    tool, given = "Write", {"file_path": file, "content": "x = 1\n" * 50}
+    asked, called = "UserPromptSubmit", "PostToolUse"
+    call: dict[str, Any] = {"tool_use_id": f"t-{number}", "tool_response": {}}
     if host == "gemini":
-        at = f"2026-01-01T00:00:00.{number}Z"
-        always |= {"timestamp": at, "transcript_path": ""}
-        if kind in words:
-            return _bytes(always, hook_event_name="BeforeAgent", prompt=words[kind])
-        given = {"file_path": file, "content": "x = 1\n" * 50}
-        return _bytes(always, hook_event_name="AfterTool", tool_name="write_file", tool_input=given, tool_response={})
-    if host == "codex":
+        always |= {"timestamp": f"2026-01-01T00:00:00.{number}Z", "transcript_path": ""}
+        asked, called, tool, call = "BeforeAgent", "AfterTool", "write_file", {"tool_response": {}}
+    elif host == "codex":
         always |= {"transcript_path": None, "turn_id": str(number), "model": "m", "permission_mode": "default"}
-        if kind in words:
-            return _bytes(always, hook_event_name="UserPromptSubmit", prompt=words[kind])
-        given = {"command": f"*** Begin Patch\n*** Update File: {file}\n+x = 1\n*** End Patch\n"}
-        call = {"tool_name": "apply_patch", "tool_use_id": f"t-{number}", "tool_input": given, "tool_response": ""}
-        return _bytes(always, hook_event_name="PostToolUse", **call)
-    if host == "opencode":
-        if kind in words:
-            return _bytes(always, hook_event_name="chat.message", message_id=str(number), prompt=words[kind])
-        call = {"tool_name": "write", "tool_use_id": f"t-{number}", "tool_input": {"filePath": file, "content": "x"}}
-        return _bytes(always, hook_event_name="tool.execute.after", tool_response={}, **call)
-    always |= {"transcript_path": "/home/x/.claude/projects/p/bench.jsonl"}
+        tool, given = "apply_patch", {"command": f"*** Begin Patch\n*** Update File: {file}\n+x = 1\n*** End Patch\n"}
+        call["tool_response"] = ""
+    elif host == "opencode":
+        asked, called, tool = "chat.message", "tool.execute.after", "write"
+        always["message_id"] = str(number)
+        given = {"filePath": file, "content": "x"}
+    elif host == "copilot":
+        always["timestamp"] = f"2026-01-01T00:00:00.{number}Z"
+        given, call = {"path": file, "file_text": "x = 1\n" * 50}, {"tool_result": {"result_type": "success"}}
+    else:
+        always |= {"transcript_path": "/home/x/.claude/projects/p/bench.jsonl", "prompt_id": str(number)}
+        if kind == "start":
+            return _bytes(always, hook_event_name="SessionStart", source=("resume", "compact")[number % 2])
+        if kind == "read":
+            tool, given = "Read", {"file_path": file}
     if kind in words:
-        return _bytes(always, hook_event_name="UserPromptSubmit", prompt_id=str(number), prompt=words[kind])
-    if kind == "start":
-        return _bytes(always, hook_event_name="SessionStart", source=("resume", "compact")[number % 2])
-    given = {"file_path": file, "content": "x = 1\n" * 50} if kind == "tool" else {"file_path": file}
-    call = {"tool_name": "Write" if kind == "tool" else "Read", "tool_use_id": f"t-{number}", "tool_input": given}
-    return _bytes(always, hook_event_name="PostToolUse", prompt_id="p", tool_response={}, **call)
+        return _bytes(always, hook_event_name=asked, prompt=words[kind])
+    return _bytes(always, hook_event_name=called, tool_name=tool, tool_input=given, **call)
 
 
 def _bytes(always: "dict[str, Any]", **more: Any) -> bytes:

@@ -25,6 +25,7 @@ WATCHED = (
     ".gemini/settings.json",
     ".codex/hooks.json",
     ".config/opencode/plugins",
+    ".copilot/hooks",
     ".local/share/holdfast",
     ".local/bin/holdfast",
     "Library/Application Support/holdfast",

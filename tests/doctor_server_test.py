@@ -20,7 +20,7 @@ SUMMARIES = {
     "claude": "Your task is to create a detailed summary of the conversation so far.",
     "gemini": "First, reason in your scratchpad. Then, generate the <state_snapshot>.",
     "codex": "You are performing a CONTEXT CHECKPOINT COMPACTION.",
-    "copilot": "Create a new anchored summary from the conversation history.",
+    "copilot": "Please create a detailed summary of the conversation so far. The history is being compacted",
 }
 
 

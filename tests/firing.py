@@ -21,7 +21,7 @@ from holdfast.workflow import compiler
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "plugin"
 PAYLOADS = Path(__file__).resolve().parent / "payloads"
-HOSTS = ("claude", "gemini", "codex", "opencode")
+HOSTS = ("claude", "gemini", "codex", "opencode", "copilot")
 
 # What a host runs for which of its events; where names agree the hook is the same.
 HOOKS = {
@@ -44,26 +44,15 @@ HOOKS = {
     "session.idle": "turn_end",
     "session.end": "session_end",
 }
-STARTED = {
-    "claude": "SessionStart",
-    "gemini": "SessionStart",
-    "codex": "SessionStart",
-    "opencode": "session.start",
-}
-PROMPT = {
-    "claude": "UserPromptSubmit",
-    "gemini": "BeforeAgent",
-    "codex": "UserPromptSubmit",
-    "opencode": "chat.message",
-}
+STARTED = {**dict.fromkeys(HOSTS, "SessionStart"), "opencode": "session.start"}
+PROMPT = {**dict.fromkeys(HOSTS, "UserPromptSubmit"), "gemini": "BeforeAgent", "opencode": "chat.message"}
 SHELL = {
-    "claude": "PostToolUse.Bash",
+    **dict.fromkeys(HOSTS, "PostToolUse.Bash"),
     "gemini": "AfterTool.run_shell_command",
-    "codex": "PostToolUse.Bash",
     "opencode": "tool.execute.after.bash",
 }
 WRITTEN = {
-    "claude": "PostToolUse.Write",
+    **dict.fromkeys(HOSTS, "PostToolUse.Write"),
     "gemini": "AfterTool.write_file",
     "codex": "PostToolUse.apply_patch",
     "opencode": "tool.execute.after.write",
@@ -128,7 +117,7 @@ def payload(host, name, project, **changes):
     for placeholder, folder in (("/home/dev/shop", str(project)), ("/home/dev", os.environ["HOME"])):
         moved = moved.replace(placeholder, json.dumps(folder)[1:-1])
     made = json.loads(moved)
-    made["session_id"] = f"{host}-session"
+    made["parent_agent_id" if "parent_agent_id" in made else "session_id"] = f"{host}-session"
     for key in ("tool_use_id", "prompt_id", "turn_id", "message_id"):
         if key in made:
             made[key] = f"{key}-{uuid.uuid4().hex}"
@@ -154,6 +143,8 @@ def edit_call(host, project, path, text="x\n", **changes):
     if host == "codex":
         added = "".join(f"+{line}\n" for line in text.splitlines())
         given = {"command": f"*** Begin Patch\n*** Add File: {path}\n{added}*** End Patch\n"}
+    elif host == "copilot":
+        given = {"path": full, "file_text": text}
     else:
         given = {"filePath" if host == "opencode" else "file_path": full, "content": text}
     return payload(host, WRITTEN[host], project, tool_input=given, **changes)
@@ -161,27 +152,26 @@ def edit_call(host, project, path, text="x\n", **changes):
 
 def shell_call(host, project, command, code=0, output="", **changes):
     """A shell command has ended with `code`: in the payload, or for Codex in the transcript beside it."""
+    given = {"tool_input": {"command": command}}
+    if host == "claude" and code:
+        error = f"Exit code {code}\n{output}"
+        return payload(host, "PostToolUseFailure.Bash", project, **given, error=error, **changes)
+    made = payload(host, SHELL[host], project, **given, **changes)
     if host == "claude":
-        if code:
-            error = f"Exit code {code}\n{output}"
-            failed = payload(host, "PostToolUseFailure.Bash", project, tool_input={"command": command}, error=error)
-            return {**failed, **changes}
-        made = payload(host, SHELL[host], project, tool_input={"command": command})
         made["tool_response"]["stdout"] = output
-        return {**made, **changes}
-    if host == "gemini":
-        made = payload(host, SHELL[host], project, tool_input={"command": command, "description": "x"})
+    elif host == "gemini":
         made["tool_response"] = {"llmContent": gemini_result(output, code), "returnDisplay": output}
-        return {**made, **changes}
-    if host == "opencode":
-        given = {"tool_input": {"command": command}, "tool_response": {"exit": code}}
-        return payload(host, SHELL[host], project, **given, **changes)
-    made = payload(host, SHELL[host], project, tool_input={"command": command}, tool_response=output)
-    made["transcript_path"] = os.path.join(os.environ["HOME"], "rollout-test.jsonl")
-    made |= changes
-    with open(made["transcript_path"], "ab") as file:
-        file.write(transcript_line(made["tool_use_id"], code, output, command))
-    return made
+    elif host == "opencode":
+        made["tool_response"] = {"exit": code}
+    elif host == "copilot":
+        made["tool_result"]["text_result_for_llm"] = copilot_result(output, code)
+    else:
+        made["tool_response"] = output
+        made["transcript_path"] = os.path.join(os.environ["HOME"], "rollout-test.jsonl")
+        made |= changes
+        with open(made["transcript_path"], "ab") as file:
+            file.write(transcript_line(made["tool_use_id"], code, output, command))
+    return {**made, **changes}
 
 
 def background_call(host, project, command, **changes):
@@ -194,6 +184,9 @@ def background_call(host, project, command, **changes):
         made["tool_input"]["is_background"] = True
         moved = "Command moved to background (PID: 77). Output hidden. Press Ctrl+B to view."
         made["tool_response"] = {"llmContent": f"<untrusted_context>\n{moved}\n</untrusted_context>"}
+    elif host == "copilot":
+        made["tool_input"]["mode"] = "async"
+        made["tool_result"]["text_result_for_llm"] = "<command started in background with shellId: s1>"
     else:
         raise ValueError(f"{host} tells nothing of a command that goes on")
     return {**made, **changes}
@@ -205,6 +198,11 @@ def gemini_result(output="", code=0, *trailer):
     if code:
         lines.append(f"Exit Code: {code}")
     return "<untrusted_context>\n" + "\n".join([*lines, "Process Group PGID: 4242"]) + "\n</untrusted_context>"
+
+
+def copilot_result(output="", code=0, shell="0"):
+    """What Copilot shows its model of a finished command."""
+    return f"{output}\n<shellId: {shell} completed with exit code {code}>"
 
 
 def transcript_line(call, code, output="", command="true"):
@@ -232,19 +230,22 @@ def transcript_line(call, code, output="", command="true"):
 
 
 def host_env(host, project):
-    """The environment that a host gives its hooks. Codex is started from a shell of Claude Code, as happens."""
+    """The environment that a host gives its hooks. Codex and OpenCode are started from a shell of Claude Code, as happens,
+    and Claude Code and Gemini from one of Copilot.
+    """
     kept = {
         name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "LANG", "TMPDIR", "SYSTEMROOT")
     }
+    here, elsewhere = str(project), str(Path(project).parent)
     own = {
-        "claude": {"CLAUDE_PROJECT_DIR": str(project), "CLAUDECODE": "1"},
+        "claude": {"CLAUDE_PROJECT_DIR": here, "CLAUDECODE": "1", "COPILOT_CLI": "1"},
         "gemini": {
-            "GEMINI_PROJECT_DIR": str(project),
-            "GEMINI_CWD": str(project),
-            "CLAUDE_PROJECT_DIR": str(project),
+            **dict.fromkeys(("GEMINI_PROJECT_DIR", "GEMINI_CWD", "CLAUDE_PROJECT_DIR"), here),
+            "COPILOT_CLI": "1",
         },
-        "codex": {"CLAUDE_PROJECT_DIR": str(Path(project).parent), "CLAUDECODE": "1"},
-        "opencode": {"CLAUDE_PROJECT_DIR": str(Path(project).parent), "CLAUDECODE": "1"},
+        "codex": {"CLAUDE_PROJECT_DIR": elsewhere, "CLAUDECODE": "1"},
+        "opencode": {"CLAUDE_PROJECT_DIR": elsewhere, "CLAUDECODE": "1"},
+        "copilot": {"CLAUDE_PROJECT_DIR": here, "COPILOT_PROJECT_DIR": here, "COPILOT_CLI": "1"},
     }
     return {**kept, **own[host]}
 
@@ -271,8 +272,8 @@ def fire(host, given, project, *, env=None, hook=None):
     run = subprocess.run(words, input=data, cwd=project, env=variables, capture_output=True, timeout=60, check=False)
     stdout, stderr = run.stdout.decode(), run.stderr.decode(errors="replace")
     reply = json.loads(stdout) if stdout.strip() else None
-    special = (reply or {}).get("hookSpecificOutput") or {}
-    return Answer(run.returncode, stdout, stderr, reply, special.get("additionalContext", ""))
+    said = (reply or {}) if host == "copilot" else (reply or {}).get("hookSpecificOutput") or {}
+    return Answer(run.returncode, stdout, stderr, reply, said.get("additionalContext", ""))
 
 
 def state_of(project):

@@ -76,7 +76,8 @@ def test_garbage_outside_a_project_leaves_no_trace(host, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("host", "name"), [("claude", "SubagentStop"), ("gemini", "BeforeModel"), ("codex", "Interrupt")]
+    ("host", "name"),
+    [("claude", "SubagentStop"), ("gemini", "BeforeModel"), ("codex", "Interrupt"), ("copilot", "SubagentStop")],
 )
 def test_an_event_of_another_hook_or_of_none_is_passed_over(host, name, project):
     answer = fire(host, payload(host, name, project), project, hook="post_tool_use")
@@ -101,7 +102,7 @@ def test_a_path_that_leads_elsewhere_is_made_safe_and_counted(host, path, projec
     if host == "codex":
         given["tool_input"] = {"command": f"*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n"}
     else:
-        given["tool_input"]["filePath" if host == "opencode" else "file_path"] = path
+        given["tool_input"][{"opencode": "filePath", "copilot": "path"}.get(host, "file_path")] = path
     answer = fire(host, given, project)
     assert (answer.code, answer.stderr) == (0, "")
     state = state_of(project)
@@ -172,7 +173,7 @@ def test_a_regex_that_backtracks_for_ever_is_given_up_and_the_event_counts(host,
     assert "release-notes" in answer.text, "the other skills work on"
 
 
-@pytest.mark.parametrize("host", ["claude", "gemini"])
+@pytest.mark.parametrize("host", ["claude", "gemini", "copilot"])
 def test_tests_in_the_background_do_not_count_as_passed(host, project):
     fire(host, edit_call(host, project, "docs/spec/a.md"), project)
     fire(host, edit_call(host, project, "src/a.py"), project)

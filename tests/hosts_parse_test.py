@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firing import HOSTS, PAYLOADS, SHELL, STARTED, WRITTEN, recorded
+from firing import HOSTS, PAYLOADS, PROMPT, SHELL, STARTED, WRITTEN, recorded
 from holdfast import hosts
 from holdfast.events import ID_LIMIT, KINDS, MOMENTS, OUTCOMES, Event
 from holdfast.lean import dumps, loads
@@ -179,7 +179,62 @@ OPENCODE = {
     "session.idle": ("turn_end", {}, None),
     "session.end": (END, {"source": "dispose"}, None),
 }
-EXPECTED = {"claude": CLAUDE, "gemini": GEMINI, "codex": CODEX, "opencode": OPENCODE}
+IN_SUBAGENT = {"subagent": "ffa6c700-31ea-4625-8bab-3a0257f0fbc7", "session": "7aa41d02-0563-42ba-8950-f40e8b9ebf85"}
+COPILOT = {
+    "SessionStart.startup": (START, {"source": "startup"}, None),
+    "SessionStart.resume": (START, {"source": "resume"}, None),
+    "UserPromptSubmit": ("prompt", {"prompt": "hello [[A]]"}, None),
+    "UserPromptSubmit.in_subagent": ("prompt", {"prompt": "do it [[SUB]]", **IN_SUBAGENT}, None),
+    "PostToolUse.Agent": (DONE, {"recalls": True}, {"kind": "agent"}),
+    "PostToolUse.Agent.background": (
+        DONE,
+        {"recalls": True, "cwd": f"{SHOP}/sub"},
+        {"kind": "agent", "outcome": "unknown"},
+    ),
+    "PostToolUse.Bash": (
+        DONE,
+        {"recalls": True},
+        {"kind": "shell", "command": "echo hi; echo err >&2; exit 3", "outcome": "failed", "exit_code": 3},
+    ),
+    "PostToolUse.Bash.async": (
+        DONE,
+        {"recalls": True},
+        {"kind": "shell", "command": "sleep 1; echo late", "outcome": "unknown"},
+    ),
+    "PostToolUse.Bash.in_subagent": (DONE, IN_SUBAGENT, {"kind": "shell", "command": "echo in sub", "exit_code": 0}),
+    "PostToolUse.Edit": (DONE, {"recalls": True}, {"kind": "edit", "paths": [f"{SHOP}/a.txt"]}),
+    "PostToolUse.Glob": (DONE, {"recalls": True}, {"kind": "search"}),
+    "PostToolUse.Grep": (DONE, {"recalls": True}, {"kind": "search"}),
+    "PostToolUse.Read": (DONE, {"recalls": True}, {"kind": "read", "paths": [f"{SHOP}/a.txt"]}),
+    "PostToolUse.Write": (DONE, {"recalls": True}, {"kind": "edit", "paths": [f"{SHOP}/a.txt"]}),
+    "PostToolUse.list_bash": (DONE, {"recalls": True, "cwd": f"{SHOP}/sub"}, {"kind": "other"}),
+    "PostToolUse.skill": (DONE, {"recalls": True}, {"kind": "skill", "skill": "claudeskill"}),
+    "PostToolUse.sql": (
+        DONE,
+        {"recalls": True},
+        {"kind": "plan", "todos": [{"title": "do x", "status": "pending", "ref": "a"}]},
+    ),
+    "PostToolUse.sql.update": (
+        DONE,
+        {"recalls": True},
+        {"kind": "plan", "todos": [{"title": "", "status": "completed", "ref": "a"}]},
+    ),
+    "PostToolUse.sql.select": (DONE, {"recalls": True}, {"kind": "other"}),
+    "PostToolUse.x-echo": (DONE, {"recalls": True}, {"kind": "mcp"}),
+    "PostToolUseFailure.Bash": (DONE, {"recalls": True}, {"kind": "other", "outcome": "failed"}),
+    "PostToolUseFailure.Edit": (
+        DONE,
+        {"recalls": True},
+        {"kind": "edit", "paths": [f"{SHOP}/a.txt"], "outcome": "failed"},
+    ),
+    "PostToolUseFailure.x-bad": (DONE, {"recalls": True}, {"kind": "mcp", "outcome": "failed"}),
+    "PreCompact.auto": ("before_compaction", {"source": "auto", "unheard": True}, None),
+    "PreCompact.manual": ("before_compaction", {"source": "manual", "unheard": True}, None),
+    "Stop": ("turn_end", {}, None),
+    "SessionEnd.complete": (END, {"source": "complete"}, None),
+    "SessionEnd.user_exit": (END, {"source": "user_exit"}, None),
+}
+EXPECTED = {"claude": CLAUDE, "gemini": GEMINI, "codex": CODEX, "opencode": OPENCODE, "copilot": COPILOT}
 OURS = [(host, name) for host in HOSTS for name in EXPECTED[host]]
 
 
@@ -206,6 +261,7 @@ def test_a_recorded_payload_reads_as_the_event_that_it_is(host, name):
         "transcript": payload.get("transcript_path", ""),
         "subagent": "",
         "unheard": False,
+        "recalls": False,
         "at": 0.0,
         "matches": {},
     }
@@ -214,7 +270,8 @@ def test_a_recorded_payload_reads_as_the_event_that_it_is(host, name):
     prompt = of_event.get("prompt", "")
     assert event.prompt == prompt
     assert found == {**plain, **{name: value for name, value in of_event.items() if name != "prompt"}}
-    assert bool(key) == (moment in ("prompt", "tool_done")), "a start, a compaction and an end are told by their order"
+    ordered = moment not in ("prompt", "tool_done") and host != "copilot"
+    assert bool(key) != ordered, "a start, a compaction and an end are told by their order"
     if of_tool is None:
         assert tool is None
     else:
@@ -241,7 +298,7 @@ def test_the_same_payload_has_the_same_key_and_another_call_another(host):
     payload = recorded(host, WRITTEN[host])
     key = parse(host, payload).key
     assert parse(host, recorded(host, WRITTEN[host])).key == key
-    later = {"timestamp": "2027-01-01T00:00:00.000Z"} if host == "gemini" else {"tool_use_id": "another"}
+    later = {"timestamp": "2027-01-01T00:00:00.000Z"} if "timestamp" in payload else {"tool_use_id": "another"}
     assert parse(host, {**payload, **later}).key != key
     for nameless in ({"tool_use_id": ""}, {"tool_use_id": None}):
         parsed = [parse(host, {**payload, **nameless, "tool_input": {"command": text}}) for text in ("a", "b", "a")]
@@ -249,9 +306,9 @@ def test_the_same_payload_has_the_same_key_and_another_call_another(host):
         assert told_apart[0] == told_apart[2] != told_apart[1]
 
 
-@pytest.mark.parametrize("host", ["claude", "gemini", "codex"])  # OpenCode's has a message of its own
+@pytest.mark.parametrize("host", [host for host in HOSTS if host != "opencode"])  # its prompts have ids
 def test_each_prompt_of_a_turn_has_a_key_of_its_own(host):
-    payload = recorded(host, "BeforeAgent" if host == "gemini" else "UserPromptSubmit")
+    payload = recorded(host, PROMPT[host])
     assert parse(host, payload).key == parse(host, dict(payload)).key
     assert parse(host, payload).key != parse(host, {**payload, "prompt": "another in the same turn"}).key
 
@@ -389,6 +446,7 @@ def test_deep_nesting_in_a_calls_input_is_refused_or_read(host):
         "gemini": "AfterTool.mcp_echo-srv_say_it",
         "codex": "PostToolUse.mcp__echo_srv__say_it",
         "opencode": "tool.execute.after.x_echo",
+        "copilot": "PostToolUse.x-echo",
     }
     payload = json.dumps({**recorded(host, name[host]), "tool_use_id": "", "tool_input": {"x": "DEEP"}})
     for depth in range(100, 3000, 100):

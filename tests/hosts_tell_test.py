@@ -6,7 +6,7 @@ from firing import HOSTS, PAYLOADS, edit_call, fire, make_project, recorded, sta
 from holdfast import hosts
 
 EVERY = [(host, path.stem) for host in HOSTS for path in sorted((PAYLOADS / host).glob("*.json"))]
-REGISTERED = ["claude", "gemini", "codex", "opencode", "", "vim"]
+REGISTERED = [*HOSTS, "", "vim"]
 # What has nothing of its own once its transcript lies in an unusual place: only the registration tells.
 SHAPELESS = {"SessionStart.startup", "SessionStart.resume", "SessionStart.clear", "SessionStart.compact", "SessionEnd"}
 
@@ -14,18 +14,21 @@ SHAPELESS = {"SessionStart.startup", "SessionStart.resume", "SessionStart.clear"
 @pytest.mark.parametrize("registered", REGISTERED)
 @pytest.mark.parametrize(("host", "name"), EVERY)
 def test_a_recorded_payload_is_told_under_any_registration(host, name, registered, monkeypatch):
-    for variable in ("CLAUDECODE", "CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR"):
+    for variable in ("CLAUDECODE", "CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "COPILOT_CLI"):
         monkeypatch.setenv(variable, "/elsewhere")
-    assert hosts.tell(recorded(host, name), registered) == host
+    if (host, registered) != ("copilot", "gemini"):  # it reads no file in which Gemini's hooks are
+        assert hosts.tell(recorded(host, name), registered) == host
 
 
 @pytest.mark.parametrize(("host", "name"), EVERY)
 @pytest.mark.parametrize("place", ["/data/claude/projects/x.jsonl", "C:\\Users\\dev\\x.jsonl", ""])
 def test_with_its_transcript_elsewhere_a_payload_is_still_told_by_its_other_fields(host, name, place):
     payload = recorded(host, name)
-    if payload.get("transcript_path", place) is not None:
+    if payload.get("transcript_path") is not None:
         payload["transcript_path"] = place
-    for registered in REGISTERED[:4]:
+    for registered in HOSTS:
+        if (host, registered) == ("copilot", "gemini"):
+            continue
         told = hosts.tell(payload, registered)
         shapeless = host in ("claude", "codex") and name in SHAPELESS and "prompt_id" not in payload
         assert told == (registered if shapeless else host)
@@ -44,6 +47,7 @@ def test_the_folders_of_a_windows_home_tell_claude():
     [
         ({"CLAUDECODE": "1"}, "claude"),
         ({"GEMINI_PROJECT_DIR": "/x", "CLAUDE_PROJECT_DIR": "/x"}, "gemini"),
+        ({"COPILOT_CLI": "1", "CLAUDE_PROJECT_DIR": "/x"}, "copilot"),
         ({}, "codex"),
     ],
 )
@@ -74,6 +78,17 @@ def test_a_codex_in_a_shell_of_claude_works_on_its_own_project(tmp_path):
         fire(registered, edit_call("codex", mine, "docs/spec/a.md"), mine, env=inherited)
     assert state_of(mine)["stats"]["tool_calls"] == 2
     assert state_of(mine)["sessions"]["codex-session"]["host"] == "codex"
+    assert state_of(theirs)["revision"] == 0
+
+
+@pytest.mark.parametrize("registered", ["copilot", "claude"])
+def test_a_copilot_in_shells_of_others_works_on_its_own_project(registered, tmp_path):
+    """The second registration: Claude's hooks file, which it runs too."""
+    mine, theirs = make_project(tmp_path / "mine"), make_project(tmp_path / "theirs")
+    inherited = {"CLAUDECODE": "1", "GEMINI_PROJECT_DIR": str(theirs), "COPILOT_PROJECT_DIR": str(theirs)}
+    answer = fire(registered, start("copilot", mine), mine, env={"CLAUDE_PROJECT_DIR": str(theirs), **inherited})
+    assert "Phase 1 of 3" in answer.reply["additionalContext"]
+    assert state_of(mine)["sessions"]["copilot-session"]["host"] == "copilot"
     assert state_of(theirs)["revision"] == 0
 
 

@@ -81,20 +81,17 @@ def by_hook(host, hook, given, project, **env):
 def ordinary(host, hook, project):
     """A payload of the common kind, one that needs the workflow's rules where there are any."""
     named = {
-        "before_compaction": {
-            "claude": "PreCompact.auto",
-            "gemini": "PreCompress.manual",
-            "codex": "PreCompact.auto",
-            "opencode": "experimental.session.compacting",
-        },
-        "turn_end": {"claude": "Stop", "gemini": "AfterAgent", "codex": "Stop", "opencode": "session.idle"},
+        "before_compaction": {**dict.fromkeys(HOSTS, "PreCompact.auto"), "gemini": "PreCompress.manual"},
+        "turn_end": {**dict.fromkeys(HOSTS, "Stop"), "gemini": "AfterAgent", "opencode": "session.idle"},
         "session_end": {
             "claude": "SessionEnd.other",
             "gemini": "SessionEnd.exit",
             "codex": "SessionEnd",
             "opencode": "session.end",
+            "copilot": "SessionEnd.complete",
         },
     }
+    named["before_compaction"]["opencode"] = "experimental.session.compacting"
     if hook == "session_resume":
         return start(host, project, "resume")
     if hook == "prompt_activation":

@@ -19,18 +19,21 @@ from holdfast.install import bootstrap, environment, files, locking, record, reg
 from holdfast.install import install as register
 from holdfast.install import uninstall as take_back
 
-HOSTS = ["claude", "gemini", "codex"]  # those with settings; OpenCode is in install_script_test.py
+HOSTS = ["claude", "gemini", "codex", "copilot"]  # those with settings; OpenCode is in install_script_test.py
 FILES = {"claude": ".claude/settings.local.json", "gemini": ".gemini/settings.json", "codex": ".codex/hooks.json"}
+FILES["copilot"] = ".github/hooks/holdfast.json"
 MINE = {
     "claude": '{\n    "permissions": {"allow": ["Bash(ls:*)"]},\n    "hooks": {"PostToolUse": [{"matcher": "Bash", '
     '"hooks": [{"type": "command", "command": "echo mine"}]}]}\n}\n',
     "gemini": '{\r\n\t// my own comment\r\n\t"ui": {"theme": "GitHub",},\r\n\t"hooks": {"AfterTool": []}\r\n}',
     "codex": '\ufeff{"description":"mine","hooks":{"Stop":[{"hooks":[{"type":"command","command":"echo mine"}]}]}}',
+    "copilot": '{"version": 1, "hooks": {"Stop": [{"type": "command", "bash": "echo mine"}], "PreCompact": []}}',
 }
 EVENTS = {
     "claude": "SessionStart UserPromptSubmit PostToolUse PostToolUseFailure PreCompact Stop SessionEnd",
     "gemini": "SessionStart BeforeAgent AfterTool PreCompress AfterAgent SessionEnd",
     "codex": "SessionStart UserPromptSubmit PostToolUse PreCompact Stop SessionEnd",
+    "copilot": "SessionStart UserPromptSubmit PostToolUse PostToolUseFailure PreCompact Stop SessionEnd",
 }
 
 
@@ -57,7 +60,7 @@ def uninstall(app, *hosts, scope="project", dry_run=False):
 
 def put(app, host, said=None):
     path = app / FILES[host]
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes((MINE[host] if said is None else said).encode())
     return path
 
@@ -71,6 +74,8 @@ def tree(folder):
 
 def commands(app, host):
     said = json.loads((app / FILES[host]).read_text("utf-8"))
+    if host == "copilot":
+        return {event: handlers[-1]["bash"] for event, handlers in said["hooks"].items()}
     return {event: groups[-1]["hooks"][0]["command"] for event, groups in said["hooks"].items()}
 
 
@@ -92,7 +97,7 @@ def test_settings_of_others_survive_three_installations_and_an_uninstallation_to
     assert not (app / ".holdfast" / "install.json").exists()
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", HOSTS[:3])
 def test_each_host_gets_its_events_in_the_form_that_it_accepts(app, host):
     install(app, host)
     said = json.loads((app / FILES[host]).read_text("utf-8"))
@@ -111,6 +116,49 @@ def test_each_host_gets_its_events_in_the_form_that_it_accepts(app, host):
         assert len({groups[0]["hooks"][0]["name"] for groups in said["hooks"].values()}) == len(said["hooks"])
 
 
+def test_copilot_gets_a_file_of_our_own_in_the_form_that_it_documents(app):
+    install(app, "copilot")
+    said = json.loads((app / FILES["copilot"]).read_text("utf-8"))
+    assert list(said) == ["version", "hooks"] and said["version"] == 1
+    assert sorted(said["hooks"]) == sorted(EVENTS["copilot"].split())
+    for [handler] in said["hooks"].values():
+        assert handler["bash"].endswith(" --host copilot 2>/dev/null || exit 0")
+        assert handler["powershell"].startswith("& ") and handler["powershell"].endswith(
+            "--host copilot 2>$null; exit 0"
+        )
+        assert (handler["type"], handler["timeoutSec"], len(handler)) == ("command", 10, 4)
+
+
+@pytest.mark.parametrize("above", [True, False], ids=["their .github", "no .github"])
+@pytest.mark.parametrize("lost", [True, False], ids=["record lost", "recorded"])
+def test_a_file_of_our_own_goes_with_the_folders_that_were_made_for_it(app, above, lost):
+    if above:
+        (app / ".github").mkdir()
+    install(app, "copilot")
+    install(app, "copilot")
+    if lost:
+        (app / ".holdfast" / "install.json").unlink()
+    uninstall(app)
+    assert not (app / FILES["copilot"]).exists()
+    if not lost:  # else nobody knows any more whose the folders are
+        assert (app / ".github").exists() == above
+        assert not (app / ".github" / "hooks").exists()
+
+
+def test_what_somebody_put_into_the_file_of_our_own_stays_theirs(app):
+    install(app, "copilot")
+    path = app / FILES["copilot"]
+    said = json.loads(path.read_text())
+    said["hooks"]["Stop"].insert(0, {"type": "command", "bash": "echo mine"})
+    path.write_text(json.dumps(said))
+    assert "registered already" in install(app, "copilot")
+    uninstall(app)
+    assert json.loads(path.read_text()) == {
+        "version": 1,
+        "hooks": {"Stop": [{"type": "command", "bash": "echo mine"}]},
+    }
+
+
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("gone", ["interpreter", "hook", "package"])
 def test_a_registered_command_ends_well_and_without_a_word_when_what_it_runs_is_gone(tmp_path, host, gone):
@@ -121,7 +169,7 @@ def test_a_registered_command_ends_well_and_without_a_word_when_what_it_runs_is_
     python = str(place / "bin" / "python") if gone == "interpreter" else sys.executable
     runtime = environment.Runtime(python, str(place / "hooks"), str(ROOT / "manifests"))
     for handler in registration.handlers(targets.HOSTS[host], runtime).values():
-        words = [*targets.HOSTS[host].runs, handler["command"]]
+        words = [*targets.HOSTS[host].runs, handler.get("command") or handler["bash"]]
         done = subprocess.run(words, input=b"{}", capture_output=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -235,7 +283,7 @@ def test_one_host_can_go_and_the_others_stay(app):
     assert "gemini" in uninstall(app, "gemini")
     assert not (app / ".gemini").exists()
     assert len(commands(app, "claude")) == 7
-    assert [t.host for t in record.load(str(app / ".holdfast"), print)] == ["claude", "codex"]
+    assert [t.host for t in record.load(str(app / ".holdfast"), print)] == ["claude", "codex", "copilot"]
 
 
 def test_an_environment_elsewhere_takes_the_place_of_the_old_and_leaves_no_trace_of_it(app, monkeypatch):
@@ -275,6 +323,22 @@ def test_a_record_that_cannot_be_read_is_put_aside_and_said(app, damage):
     assert (app / ".holdfast" / "install.json.unreadable").read_bytes() == damage
 
 
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize("again", [True, False], ids=["installed again", "left alone"])
+def test_a_record_of_an_earlier_release_tells_whose_the_folder_is(app, made, again):
+    install(app, "claude")
+    path = app / ".holdfast" / "install.json"
+    content = json.loads(path.read_text())
+    [target] = content["targets"]
+    assert target.pop("folders_made") == 1
+    path.write_text(json.dumps({**content, "targets": [{**target, "folder_made": made}]}))
+    if again:
+        install(app, "claude")
+    assert ".unreadable" not in uninstall(app)
+    assert (app / ".claude").exists() != made
+    assert not (app / FILES["claude"]).exists() and os.listdir(app / ".holdfast") != []
+
+
 def test_a_record_that_came_with_a_clone_cannot_name_a_file_to_overwrite(app, tmp_path):
     victim = tmp_path / "victim.json"
     victim.write_text('{"mine": 1}')
@@ -284,7 +348,7 @@ def test_a_record_that_came_with_a_clone_cannot_name_a_file_to_overwrite(app, tm
     [target] = content["targets"]
     target["original"] = base64.b64encode(b"stolen").decode()
     for name in ("../victim.json", str(victim)):
-        target.update(file=name, sha256_after=record.seal(victim.read_bytes()), folder_made=True)
+        target.update(file=name, sha256_after=record.seal(victim.read_bytes()), folders_made=9)
         path.write_text(json.dumps(content))
         uninstall(app)
         assert victim.read_text() == '{"mine": 1}'
@@ -360,8 +424,9 @@ def test_settings_that_keep_hooks_from_running_are_said(app):
     put(app, "claude", '{"disableAllHooks": true}')
     put(app, "gemini", '{"hooksConfig": {"enabled": false}}')
     put(app, "codex", '{"$schema": "x"}')
+    put(app, "copilot", '{"version": 1, "disableAllHooks": true}')
     said = install(app)
-    assert "disableAllHooks is set" in said
+    assert said.count("disableAllHooks is set") == 2
     assert "hooksConfig.enabled is false" in said
     assert "rejects the whole file for the key '$schema'" in said
 
@@ -374,10 +439,12 @@ def test_the_users_scope_registers_in_the_home_and_its_record_is_in_the_data_fol
     (home / ".claude" / "settings.json").write_text('{"model": "x"}')
     monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex"))
     monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path / "gemini"))
+    monkeypatch.setenv("COPILOT_HOME", str(tmp_path / "copilot"))
     install(app, scope="user")
     assert len(json.loads((home / ".claude" / "settings.json").read_text())["hooks"]) == 7
     assert (tmp_path / "codex" / "hooks.json").exists()
     assert (tmp_path / "gemini" / ".gemini" / "settings.json").exists()
+    assert (tmp_path / "copilot" / "hooks" / "holdfast.json").exists()
     assert os.listdir(app) == [".holdfast"]
     kept = home / ".local" / "share" / "holdfast" / "install.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -385,18 +452,18 @@ def test_the_users_scope_registers_in_the_home_and_its_record_is_in_the_data_fol
     monkeypatch.delenv("CODEX_HOME")
     uninstall(app, scope="user")
     assert (home / ".claude" / "settings.json").read_text() == '{"model": "x"}'
-    assert not (tmp_path / "codex").exists() and not kept.exists()
+    assert not (tmp_path / "codex").exists() and not (tmp_path / "copilot").exists() and not kept.exists()
 
 
 def test_the_hosts_are_those_that_are_found_and_all_if_none_is(home, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert [host.name for host in targets.choose(None)] == [*HOSTS, "opencode"]
+    assert [host.name for host in targets.choose(None)] == list(targets.HOSTS)
     (home / ".codex").mkdir()
     assert [host.name for host in targets.choose(None)] == ["codex"]
     (tmp_path / "gemini").touch(mode=0o755)
     assert [host.name for host in targets.choose(None)] == ["gemini", "codex"]
     assert [host.name for host in targets.choose(["codex", "claude"])] == ["claude", "codex"]
-    with pytest.raises(ValidationFailed, match="no host is called 'vim': choose from claude, gemini, codex"):
+    with pytest.raises(ValidationFailed, match=f"no host is called 'vim': choose from {', '.join(targets.HOSTS)}"):
         targets.choose(["vim"])
 
 
@@ -446,9 +513,9 @@ def test_the_trial_runs_what_was_registered_and_counts_nowhere(app, tmp_path, mo
     said = install(app)
     for host in HOSTS:
         assert f"trial run as {host}:" in said
-    assert len(re.findall(r"the session resumes \(SessionStart\), \d+ ms: said\n      .*spec", said)) == 3
-    assert len(re.findall(r"a prompt \(\w+\), \d+ ms: said", said)) == 3
-    assert len(re.findall(r"a tool call \(\w+\), \d+ ms: said", said)) == 3
+    assert len(re.findall(r"the session resumes \(SessionStart\), \d+ ms: said\n      .*spec", said)) == len(HOSTS)
+    assert len(re.findall(r"a prompt \(\w+\), \d+ ms: said", said)) == len(HOSTS)
+    assert len(re.findall(r"a tool call \(\w+\), \d+ ms: said", said)) == len(HOSTS)
     assert os.listdir(scratches) == []
     assert not (app / ".holdfast" / "state.json").exists() and not (tmp_path / "elsewhere.json").exists()
 
@@ -475,7 +542,8 @@ def test_the_registered_commands_keep_the_projects_state(app):
         done = subprocess.run(
             words, input=json.dumps(given).encode(), env=env, cwd=app, capture_output=True, check=True
         )
-        assert json.loads(done.stdout)["hookSpecificOutput"]["additionalContext"]
+        reply = json.loads(done.stdout)
+        assert reply.get("hookSpecificOutput", reply)["additionalContext"]
     state = (app / ".holdfast" / "state.json").read_text()
     assert all(f"{host}-session" in state for host in HOSTS)
 
@@ -698,7 +766,7 @@ def test_install_py_sets_a_new_project_up_and_shows_what_the_hooks_say(installed
     prefix, app = base / "pre fix", base / "app"
     assert (app / ".holdfast" / "workflow.yaml").exists()
     assert "1/3" in said and "2/3" in said and "3/3" in said
-    assert len(re.findall(r"SessionStart\), \d+ ms: said", said)) == 3
+    assert len(re.findall(r"SessionStart\), \d+ ms: said", said)) == len(HOSTS)
     command = commands(app, "codex")["PostToolUse"]
     assert f"'{prefix}/bin/python' -I -S '{prefix}/hooks/post_tool_use.py'" in command
     assert not re.search(r"\d\.\d", command.removeprefix(str(prefix))), "a version in the path would cost Codex's trust"
@@ -712,7 +780,8 @@ def test_install_py_sets_a_new_project_up_and_shows_what_the_hooks_say(installed
 def test_a_second_run_of_install_py_changes_nothing(installed):
     base, _ = installed
     prefix, app = base / "pre fix", base / "app"
-    watched = [prefix, app / ".claude", app / ".gemini", app / ".codex", app / ".holdfast" / "install.json"]
+    watched = [prefix, app / ".claude", app / ".gemini", app / ".codex", app / ".github"]
+    watched.append(app / ".holdfast" / "install.json")
     before = [tree(path) for path in watched]
     done = install_py(base)
     assert done.returncode == 0, done.stderr

@@ -97,13 +97,14 @@ def _wild(draw, value, gap, comments, ascii_only):
 @st.composite
 def cases(draw):
     """A host, what the user's file says, and its text."""
-    host = draw(st.sampled_from(["gemini", "gemini", "claude", "codex"]))  # Gemini's dialect is the richer one
+    host = draw(st.sampled_from(["gemini", "gemini", "claude", "codex", "copilot"]))  # Gemini's dialect is the richest
     content = draw(contents())
     return host, content, draw(written(content, comments=host == "gemini"))
 
 
 def read(host, said):
-    return settings_edit.read(said.encode(), comments=targets.HOSTS[host].comments)
+    known = targets.HOSTS[host]
+    return settings_edit.read(said.encode(), comments=known.comments, grouped=known.grouped)
 
 
 def register(host, said, runtime=HERE):
@@ -126,7 +127,7 @@ def with_ours(host, content, runtime=HERE):
     """What the file must say after an installation."""
     hooks = {event: list(groups) for event, groups in content.get("hooks", {}).items()}
     for event, handler in wanted_for(host, runtime).items():
-        hooks.setdefault(event, []).append({"hooks": [handler]})
+        hooks.setdefault(event, []).append({"hooks": [handler]} if targets.HOSTS[host].grouped else handler)
     return {**content, "hooks": hooks}
 
 
@@ -278,7 +279,8 @@ def test_commands_of_others_that_look_like_ours_are_left_alone():
     ]
     assert not any(ours("claude")(command) for command in theirs)
     for host in targets.HOSTS:
-        assert all(ours(host)(handler["command"]) for handler in wanted_for(host, HERE).values())
+        handlers = wanted_for(host, HERE).values()
+        assert all(ours(host)(handler.get("command") or handler["bash"]) for handler in handlers)
     assert ours("claude")("'/it'\"'\"'s here/hooks/turn_end.py' --host claude || true")
 
 

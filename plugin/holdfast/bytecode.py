@@ -22,6 +22,7 @@ PROJECT = (
 OTHERS = (
     "hosts.claude",
     "hosts.codex",
+    "hosts.copilot",
     "hosts.gemini",
     "hosts.opencode",
     "moments.tracking",

@@ -49,8 +49,9 @@ class Event:
     key: what tells this event from the others of its session and moment ("" where only the order tells: a start, a
     compaction, an end). name: the host's own name of the event. source: why a session started or ended, or what
     brought a compaction. at: Unix time in seconds. transcript: a file's path, or "". subagent: its id, or "".
-    unheard: what is said now does not reach the model, so say it at the next prompt. matches: what the index found in
-    it ({"signals": [...]} or {"skills": [...]}), filled in before the state is locked.
+    unheard: what is said now does not reach the model, so say it at the next prompt or call. recalls: the host is
+    silent after a compaction, so this call brings the briefing then, even one that the workflow does not ask for.
+    matches: what the index found in it ({"signals": [...]} or {"skills": [...]}), filled in before the state is locked.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Event:
         "moment",
         "name",
         "prompt",
+        "recalls",
         "session",
         "source",
         "subagent",
@@ -83,6 +85,7 @@ class Event:
         self.transcript = ""
         self.subagent = ""
         self.unheard = False
+        self.recalls = False
         self.tool: Tool | None = None
         self.matches: dict[str, Any] = {}
 

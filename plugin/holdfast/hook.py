@@ -115,7 +115,7 @@ class Run:
                 if self._stopped():
                     return None
                 index = compiled.refresh(self.folder)
-            if not index.concerns(event):
+            if not index.concerns(event) and not (event.recalls and self._forgotten(event)):
                 return None
             from holdfast.state.guard import Busy
 
@@ -149,15 +149,24 @@ class Run:
 
     def _stopped(self) -> bool:
         """Whether hooks shall do nothing at all: asked before a workflow that changed is compiled."""
+        state = self._last_written()
+        return state is not None and state["mode"] == "stopped"
+
+    def _forgotten(self, event: "Event") -> bool:
+        """Whether the session waits for the briefing: asked before a call that nothing else asks for is passed over."""
+        state = self._last_written()
+        return state is not None and bool(state["sessions"].get(event.session, {}).get("unheard"))
+
+    def _last_written(self) -> "dict[str, Any] | None":
+        """The state as its file has it, if that can be trusted."""
         from holdfast.lean import read
         from holdfast.state import document
         from holdfast.state.store import place
 
         try:
-            state = document.decode(read(place(self.folder, "HOLDFAST_STATE_FILE", "state.json")), lazily=True)
+            return document.decode(read(place(self.folder, "HOLDFAST_STATE_FILE", "state.json")), lazily=True)
         except OSError:
-            return False
-        return state is not None and state["mode"] == "stopped"
+            return None
 
     def _without_update(self, event: "Event", error: BaseException) -> "Reply | None":
         """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt."""

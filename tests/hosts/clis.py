@@ -87,9 +87,16 @@ def strings(value):
 
 
 class Cli:
-    """One CLI: how it is installed and started headless, and how its model asks for the common tools."""
+    """One CLI: how it is installed and started headless, and how its model asks for the common tools.
+
+    tools: its names of those that run a command, write a file and edit one. keys: what the last two call a file, its
+    content, what is replaced and by what. subagent: the tool that starts one, and what it is given beside the task.
+    """
 
     name = package = version = ""
+    tools = ("", "", "")
+    keys = ("file_path", "content", "old_string", "new_string")
+    subagent = ("", {})
 
     def installed(self):
         """The program; npm installs it where it is missing."""
@@ -124,9 +131,26 @@ class Cli:
         """What its environment must have; `{url}` stands for the model server."""
         raise NotImplementedError
 
+    def shell(self, command):
+        return call(self.tools[0], {"command": command, "description": "x"})
+
+    def write(self, project, path, content):
+        file, whole, *_ = self.keys
+        return call(self.tools[1], {file: str(project / path), whole: content})
+
+    def edit(self, project, path, old, new):
+        file, _, before, after = self.keys
+        return call(self.tools[2], {file: str(project / path), before: old, after: new})
+
+    def agents(self, prompt, *inner):
+        tool, more = self.subagent
+        return [agent(tool, {"description": "look", "prompt": prompt, **more}, *inner, text("I have looked."))]
+
 
 class Claude(Cli):
     name, package, version = "claude", "@anthropic-ai/claude-code", "2.1.328"
+    tools = ("Bash", "Write", "Edit")
+    subagent = ("Agent", {"subagent_type": "general-purpose", "run_in_background": False})
 
     def finish(self, folder, env):
         subprocess.run(["node", "install.cjs"], cwd=folder / "node_modules" / self.package, env=env, check=True)
@@ -142,26 +166,8 @@ class Claude(Cli):
         base = {"ANTHROPIC_BASE_URL": "{url}", "ANTHROPIC_API_KEY": "fake", "IS_SANDBOX": "1"}
         return base | dict.fromkeys(off.split(), "1")
 
-    def shell(self, command):
-        return call("Bash", {"command": command})
-
-    def write(self, project, path, content):
-        return call("Write", {"file_path": str(project / path), "content": content})
-
-    def edit(self, project, path, old, new):
-        return call("Edit", {"file_path": str(project / path), "old_string": old, "new_string": new})
-
     def plan(self, *titles):
         return parallel(*[call("TaskCreate", {"subject": title, "description": title}) for title in titles])
-
-    def agents(self, prompt, *inner):
-        given = {
-            "description": "look",
-            "prompt": prompt,
-            "subagent_type": "general-purpose",
-            "run_in_background": False,
-        }
-        return [agent("Agent", given, *inner, text("I have looked."))]
 
 
 class Codex(Cli):
@@ -229,6 +235,7 @@ trust_level = "trusted"
 
 class Gemini(Cli):
     name, package, version = "gemini", "@google/gemini-cli", "0.61.0"
+    tools = ("run_shell_command", "write_file", "replace")
 
     def prepare(self, home, project):
         del project
@@ -248,12 +255,6 @@ class Gemini(Cli):
         trusted = {"GEMINI_CLI_TRUST_WORKSPACE": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
         return {"GEMINI_API_KEY": "fake", "GOOGLE_GEMINI_BASE_URL": "{url}", **trusted}
 
-    def shell(self, command):
-        return call("run_shell_command", {"command": command})
-
-    def write(self, project, path, content):
-        return call("write_file", {"file_path": str(project / path), "content": content})
-
     def edit(self, project, path, old, new):
         given = {"file_path": str(project / path), "instruction": "edit", "old_string": old, "new_string": new}
         return call("replace", given)
@@ -268,6 +269,9 @@ class Gemini(Cli):
 
 class OpenCode(Cli):
     name, package, version = "opencode", "opencode-ai", "1.18.33"
+    tools = ("bash", "write", "edit")
+    keys = ("filePath", "content", "oldString", "newString")
+    subagent = ("task", {"subagent_type": "general"})
 
     def prepare(self, home, project):
         # What its first start leaves behind where there is a network: without it, it tries to reach npm at each start.
@@ -292,25 +296,42 @@ class OpenCode(Cli):
     def env(self):
         return {"FAKE_URL": "{url}/v1", "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
 
-    def shell(self, command):
-        return call("bash", {"command": command, "description": "x"})
-
-    def write(self, project, path, content):
-        return call("write", {"filePath": str(project / path), "content": content})
-
-    def edit(self, project, path, old, new):
-        return call("edit", {"filePath": str(project / path), "oldString": old, "newString": new})
-
     def plan(self, *titles):
         todos = [{"content": title, "status": "pending", "priority": "medium"} for title in titles]
         return call("todowrite", {"todos": todos})
 
-    def agents(self, prompt, *inner):
-        given = {"description": "look", "prompt": prompt, "subagent_type": "general"}
-        return [agent("task", given, *inner, text("I have looked."))]
+
+class Copilot(Cli):
+    name, package, version = "copilot", "@github/copilot", "1.0.102"
+    tools = ("bash", "create", "edit")
+    keys = ("path", "file_text", "old_str", "new_str")
+    subagent = ("task", {"agent_type": "task", "name": "look", "mode": "sync"})
+
+    def prepare(self, home, project):
+        (home / ".copilot").mkdir()
+        trusted = {"trusted_folders": [str(project)]}  # else it runs only the hooks in the home
+        (home / ".copilot" / "config.json").write_text(json.dumps(trusted), encoding="utf-8")
+
+    def argv(self, prompt, session, more, *, fork):
+        assert not fork, "it has no such thing"
+        return ["-p", prompt, *([f"--resume={session}"] if session else []), "--allow-all-tools", *more]
+
+    def env(self):
+        provider = {"BASE_URL": "{url}/v1", "API_KEY": "fake"}
+        model = {f"COPILOT_PROVIDER_{name}": value for name, value in provider.items()}
+        return {"COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false", "COPILOT_MODEL": "fake-model", **model}
+
+    def write(self, project, path, content):
+        (project / path).parent.mkdir(parents=True, exist_ok=True)  # it makes none
+        return super().write(project, path, content)
+
+    def plan(self, *titles):
+        rows = ", ".join(f"('{title.lower().replace(' ', '-')}', '{title}', 'pending')" for title in titles)
+        query = f"INSERT INTO todos (id, title, status) VALUES {rows}"
+        return call("sql", {"description": "plan", "query": query})
 
 
-CLIS = {cli.name: cli for cli in (Claude(), Codex(), Gemini(), OpenCode())}
+CLIS = {cli.name: cli for cli in (Claude(), Codex(), Gemini(), OpenCode(), Copilot())}
 
 
 class Stage:

@@ -34,6 +34,7 @@ THEIRS = (
     ".codex",
     ".config/opencode",
     ".local/share/opencode",
+    ".copilot",
 )  # what the CLIs make in a home
 
 

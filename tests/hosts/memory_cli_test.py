@@ -25,21 +25,23 @@ def test_after_a_compaction_the_model_is_briefed_again(host, new_stage):
         if host == "opencode":
             cli.configure(stage.home, context=20_000)
         long = replace(spec, tokens=990_000)
-        run = stage.run(host, "handle the refund", long, cli.shell("true"), text("Done."), more=limit)
+        calls = 4 if host == "copilot" else 1  # it goes on while the summary is made
+        steps = [long, *[cli.shell(f"true # {n}") for n in range(calls)], text("Done.")]
+        run = stage.run(host, "handle the refund", *steps, more=limit)
     assert (run.code, run.steps_left) == (0, 0), run.stderr
     sorts = [request["sort"] for request in run.requests]
     assert "compaction" in sorts
     after = run.requests[len(sorts) - sorts[::-1].index("compaction")]["body"]
-    number = run.turns().index(after)
+    number = -1 if host == "copilot" else run.turns().index(after)
     assert "The work goes on." in run.heard(number), "the summary stands for what was said before"
-    assert BRIEFING in run.heard(number)
-    if host != "gemini":
+    assert run.heard(number).count(BRIEFING) == 1
+    if host in ("claude", "codex"):
         assert stage.state()["current_session"]["source"] == "compact"
 
 
 def test_a_fork_is_a_session_of_its_own_and_is_briefed(host, new_stage):
-    if host == "gemini":
-        pytest.skip("Gemini CLI 0.61.0 has no fork")
+    if host in ("gemini", "copilot"):
+        pytest.skip(f"{CLIS[host].package} {CLIS[host].version} has no fork")
     stage, cli = new_stage().install(host), CLIS[host]
     stage.run(host, "handle the refund", cli.write(stage.project, "docs/spec/refund.md", "# Refund\n"), text("Done."))
     before = stage.state()["current_session"]["id"]

@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from clis import CLIS, parallel, text
@@ -105,3 +106,28 @@ def test_hooks_that_are_registered_twice_count_each_event_once(host, new_stage):
     if host == "opencode":
         assert run.heard(0).count("Holdfast keeps this project's workflow") == 1
     assert run.heard(1).count("the phase spec is complete") == 1
+
+
+def test_what_is_registered_for_claude_runs_in_copilot_too_and_each_event_counts_once(new_stage):
+    stage, cli = new_stage().install("claude", "copilot"), CLIS["copilot"]
+    steps = [
+        parallel(cli.write(stage.project, "docs/spec/refund.md", "# Refund\n"), cli.shell("exit 3")),
+        replace(cli.shell("true # 1"), tokens=990_000),
+        *[cli.shell(f"true # {n}") for n in range(2, 6)],
+        text("Done."),
+    ]
+    run = stage.run("copilot", "handle the refund", *steps)
+    assert (run.code, run.steps_left) == (0, 0), run.stderr
+    fired = [line["moment"] for line in stage.trail()]
+    for moment, times in {"session_start": 2, "prompt": 2, "tool_done": 14, "before_compaction": 2}.items():
+        assert fired.count(moment) == times, "both registrations fired"
+    assert {line["host"] for line in stage.trail()} == {"copilot"}
+    state = stage.state()
+    assert (state["stats"]["prompts"], state["stats"]["tool_calls"], state["stats"]["failures"]) == (1, 7, 1)
+    assert [session["host"] for session in state["sessions"].values()] == ["copilot"]
+    briefing = "Holdfast keeps this project's workflow, shop."
+    assert run.heard(0).count(briefing) == 1
+    assert run.heard(0).count("skill for this prompt: payment-rules") == 1
+    assert run.heard(1).count("the phase spec is complete") == 1
+    assert "The work goes on." in run.heard(-1)
+    assert run.heard(-1).count(briefing) == 1

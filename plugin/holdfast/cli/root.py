@@ -28,8 +28,8 @@ from holdfast.cli.groups import Group
 def holdfast() -> None:
     """Durable workflow state for AI coding CLIs.
 
-    Holdfast keeps a project's workflow in .holdfast/: hooks in Claude Code, Gemini CLI, Codex CLI and OpenCode
-    bring it forward, and these commands show and correct it.
+    Holdfast keeps a project's workflow in .holdfast/: hooks in Claude Code, Gemini CLI, Codex CLI, OpenCode
+    and Copilot CLI bring it forward, and these commands show and correct it.
 
     Examples:
       holdfast install --host claude    register the hooks with Claude Code for this project

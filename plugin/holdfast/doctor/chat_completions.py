@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from holdfast.doctor.script import Step
 
 SUMMARY = "The work goes on."
-SUMMARY_ASKED = "anchored summary"  # OpenCode's words; what Copilot CLI asks with was not seen yet
+SUMMARY_ASKED = ("anchored summary", "create a detailed summary of the conversation so far")  # of OpenCode, of Copilot
 
 
 def sort(method: str, path: str, body: Any) -> str:
@@ -22,7 +22,8 @@ def sort(method: str, path: str, body: Any) -> str:
         or not isinstance(body, dict)
     ):
         return "aside"
-    if SUMMARY_ASKED in " ".join(texts((body.get("messages") or [None])[-1])):
+    said = " ".join(texts((body.get("messages") or [None])[-1]))
+    if any(asked in said for asked in SUMMARY_ASKED):
         return "compaction"
     return "turn" if body.get("tools") else "aside"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-NAMES = ("claude", "gemini", "codex", "opencode")
+NAMES = ("claude", "gemini", "codex", "opencode", "copilot")
 
 GEMINI_EVENTS = (
     "BeforeAgent",
@@ -60,6 +60,10 @@ def module(name: str) -> "ModuleType":
         from holdfast.hosts import opencode
 
         return opencode
+    if name == "copilot":
+        from holdfast.hosts import copilot
+
+        return copilot
     raise ValueError(f"no host is called {name!r}")
 
 
@@ -67,8 +71,9 @@ def tell(payload: "dict[str, Any]", registered: str) -> str:  # noqa: PLR0911  o
     """Which host wrote `payload`: told by its shape, then by the registered argument, last by the environment.
 
     The environment comes last because it is inherited: a Codex that was started from a shell of Claude Code sees
-    CLAUDECODE and CLAUDE_PROJECT_DIR. What only one host sends was recorded from Claude Code 2.1.328, Gemini CLI 0.61.0
-    and Codex CLI 0.169.0; what OpenCode's bridge sends has names of its own.
+    CLAUDECODE and CLAUDE_PROJECT_DIR. What only one host sends was recorded from Claude Code 2.1.328, Gemini CLI
+    0.61.0, Codex CLI 0.169.0 and Copilot CLI 1.0.102, which runs what is registered for Claude Code too; what
+    OpenCode's bridge sends has names of its own.
     """
     name = payload.get("hook_event_name")
     transcript = payload.get("transcript_path")
@@ -77,18 +82,22 @@ def tell(payload: "dict[str, Any]", registered: str) -> str:  # noqa: PLR0911  o
         return "gemini"
     if name in OPENCODE_EVENTS:
         return "opencode"
-    if "prompt_id" in payload or name == "PostToolUseFailure" or "/.claude/projects/" in transcript:
+    if "prompt_id" in payload or "/.claude/projects/" in transcript:
         return "claude"  # before the next: Claude Code's MessageDisplay has a turn_id too
-    if "turn_id" in payload or transcript.rpartition("/")[2].startswith("rollout-"):
+    nameless = payload.get("transcript_path", "") is None  # codex --ephemeral
+    if nameless or "turn_id" in payload or transcript.rpartition("/")[2].startswith("rollout-"):
         return "codex"
-    if payload.get("transcript_path", "") is None:  # codex --ephemeral
-        return "codex"
-    if "timestamp" in payload and name in ("SessionStart", "SessionEnd", "Notification"):
-        return "gemini"
+    if "timestamp" in payload:  # of what is left, only these two send it, and Gemini a transcript's path with it
+        shared = name in ("SessionStart", "SessionEnd", "Notification")
+        return "gemini" if shared and ("transcript_path" in payload or registered == "gemini") else "copilot"
+    if name == "PostToolUseFailure":
+        return "claude"
     if registered in NAMES:
         return registered
     if getenv("GEMINI_PROJECT_DIR"):
         return "gemini"
+    if getenv("COPILOT_CLI"):
+        return "copilot"
     return "claude" if getenv("CLAUDECODE") else "codex"
 
 

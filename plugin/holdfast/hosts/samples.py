@@ -17,14 +17,14 @@ def sample(host: str, moment: str, project: str) -> dict[str, Any]:
     """One payload.
 
     Args:
-        host: claude, gemini, codex or opencode.
+        host: one of `hosts.NAMES`.
         moment: session_start, prompt, tool_done, before_compaction, turn_end or session_end.
         project: the folder that the session works in.
 
     Raises:
         ValueError: there is no such host or moment.
     """
-    makers = {"claude": _claude, "gemini": _gemini, "codex": _codex, "opencode": _opencode}
+    makers = {"claude": _claude, "gemini": _gemini, "codex": _codex, "opencode": _opencode, "copilot": _copilot}
     if host not in makers:
         raise ValueError(f"no sample for the host {host!r}")
     name, more = makers[host](moment, project)
@@ -113,5 +113,24 @@ def _opencode(moment: str, project: str) -> tuple[str, dict[str, Any]]:
         "before_compaction": ("experimental.session.compacting", {}),
         "turn_end": ("session.idle", {}),
         "session_end": ("session.end", {"reason": "dispose"}),
+    }
+    return _pick(moment, table)
+
+
+def _copilot(moment: str, project: str) -> tuple[str, dict[str, Any]]:
+    always = {"timestamp": STAMP}
+    file = os.path.join(project, *FILE.split("/"))
+    written = {
+        "tool_name": "Write",
+        "tool_input": {"path": file, "file_text": "# Refunds\n"},
+        "tool_result": {"result_type": "success", "text_result_for_llm": f"Created file {file} with 10 characters"},
+    }
+    table: dict[str, tuple[str, dict[str, Any]]] = {
+        "session_start": ("SessionStart", {**always, "source": "new", "initial_prompt": PROMPT}),
+        "prompt": ("UserPromptSubmit", {**always, "prompt": PROMPT}),
+        "tool_done": ("PostToolUse", {**always, **written}),
+        "before_compaction": ("PreCompact", {**always, "trigger": "manual", "custom_instructions": ""}),
+        "turn_end": ("Stop", {**always, "stop_reason": "end_turn", "stop_hook_active": False}),
+        "session_end": ("SessionEnd", {**always, "reason": "complete"}),
     }
     return _pick(moment, table)

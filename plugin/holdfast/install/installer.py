@@ -94,7 +94,7 @@ class Place:
 def _read(path: str, host: Host) -> tuple[bytes | None, str, settings_edit.Document]:
     data = files.read(path)
     try:
-        return data, *settings_edit.read(data or b"", comments=host.comments)
+        return data, *settings_edit.read(data or host.own.encode(), comments=host.comments, grouped=host.grouped)
     except settings_edit.SettingsError as error:
         raise settings_edit.refusal(path, error) from None
 
@@ -136,15 +136,11 @@ def _plan_settings(path: str, host: Host, runtime: Runtime) -> Change:
 
 def _plan_script(path: str, host: Host, runtime: Runtime) -> Change:
     before = files.read(path)
-    had_ours = before is not None and before.startswith(registration.MARK)
+    had_ours = before is not None and before.startswith(host.own.encode())
     if before is not None and not had_ours:
         raise ValidationFailed(f"{path} was not written by holdfast: move it away, then run this again")
     entries = {event: handler["command"] for event, handler in registration.handlers(host, runtime).items()}
-    made, folder = [], os.path.dirname(path)
-    while not os.path.lexists(folder):  # these go with us, if nobody else puts anything there
-        made.append(os.path.basename(folder))
-        folder = os.path.dirname(folder)
-    return Change(host, path, before, registration.script(host, runtime), made, entries, had_ours)
+    return Change(host, path, before, registration.script(host, runtime), entries=entries, had_ours=had_ours)
 
 
 def _missing(place: Place) -> dict[str, bytes]:
@@ -278,7 +274,7 @@ def _target(place: Place, change: Change, old: Target | None) -> Target:
         sha256_after=record.seal(change.after),
         original=record.encode(change.before),
         made=sorted(change.made),
-        folder_made=not os.path.isdir(os.path.dirname(change.path)) or (old is not None and old.folder_made),
+        folders_made=max(_missing_folders(change.path), old.folders_made if old is not None else 0),
         entries=change.entries,
         installed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         holdfast=holdfast.__version__,
@@ -297,6 +293,20 @@ def _target(place: Place, change: Change, old: Target | None) -> Target:
     else:
         target.restorable, target.sha256_before, target.original = False, None, None
     return target
+
+
+def _missing_folders(path: str) -> int:
+    """How many folders must be made for a file."""
+    folder = os.path.dirname(path)
+    return 0 if os.path.isdir(folder) or folder == path else 1 + _missing_folders(folder)
+
+
+def _remove_folders(path: str, made: int) -> None:
+    """Remove the folders that were made for a file, from it upwards; none that holds anything."""
+    with contextlib.suppress(OSError):  # it is not empty: the user's
+        for _ in range(made):
+            path = os.path.dirname(path)
+            os.rmdir(path)
 
 
 def uninstall(  # noqa: PLR0913  one argument an option
@@ -367,7 +377,7 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
         after = target.original_bytes()
         said = "as it was before"
     elif host.script:
-        if not before.startswith(registration.MARK):
+        if not before.startswith(host.own.encode()):
             return False  # somebody else's
         after = None
     else:
@@ -376,7 +386,8 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
         _, mark, document = _read(path, host)
         if not settings_edit.unregister(document, target.made if target else None, registration.ours(host)):
             return False
-        ours_alone = target is not None and not target.existed and document.text.strip() == "{}"
+        ours_alone = bool(host.own) or (target is not None and not target.existed)
+        ours_alone = ours_alone and document.text.split() == (host.own or "{}").split()
         after = None if ours_alone else (mark + document.text).encode()
         said = "our hooks are taken out, all else stays"
     if dry_run:
@@ -388,15 +399,7 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
     else:
         files.remove(path)
         said = "deleted, for it was made by us"
-        if target is not None and target.folder_made:
-            _remove_folders(os.path.dirname(path), target.made if host.script else [])
+        if target is not None:
+            _remove_folders(path, target.folders_made)
     place.echo(f"{host.name}: {place.shown(path)}: {said}")
     return True
-
-
-def _remove_folders(folder: str, above: list[str]) -> None:
-    """Remove a folder that we made, and those above it by the names that we made; none that holds anything."""
-    with contextlib.suppress(OSError):  # it is not empty: the user's
-        os.rmdir(folder)
-        while os.path.basename(folder := os.path.dirname(folder)) in above:
-            os.rmdir(folder)

@@ -44,7 +44,7 @@ class Target:
         sha256_after: of the file as we left it.
         original: the bytes before us in base64; None if there was none, or if it is not restorable.
         made: the containers that we added in it.
-        folder_made: whether the file's folder is ours.
+        folders_made: how many of the folders that the file is in are ours, from the innermost outwards.
         entries: event to command.
         installed_at: UTC, ISO 8601.
         holdfast: the release.
@@ -59,7 +59,7 @@ class Target:
     sha256_after: str | None
     original: str | None
     made: list[str] = field(default_factory=list)
-    folder_made: bool = False
+    folders_made: int = 0
     entries: dict[str, str] = field(default_factory=dict)
     installed_at: str = ""
     holdfast: str = ""
@@ -80,15 +80,16 @@ def path(folder: str) -> str:
 
 
 def _target(entry: dict[str, Any]) -> Target:
+    entry = {"folders_made": entry.get("folder_made"), **entry}  # as earlier records had it: one, or none
     target = Target(**{name: entry[name] for name in Target.__dataclass_fields__})
     texts = [target.host, target.scope, target.file, target.installed_at, target.holdfast, *target.made]
     optional = [target.sha256_before, target.sha256_after, target.original]
     if not all(isinstance(text, str) for text in [*texts, *(o for o in optional if o is not None)]):
         raise TypeError("text expected")
-    if not isinstance(target.entries, dict) or not all(
-        isinstance(b, bool) for b in (target.existed, target.restorable, target.folder_made)
-    ):
-        raise TypeError("entries, existed, restorable or folder_made")
+    kinds = {"existed": bool, "restorable": bool, "folders_made": int, "entries": dict}
+    for name, kind in kinds.items():
+        if not isinstance(getattr(target, name), kind):
+            raise TypeError(f"{name} is no {kind.__name__}")
     base64.b64decode(target.original or "", validate=True)
     return target
 

@@ -24,7 +24,6 @@ SCRIPTS = ("session_resume", "prompt_activation", "post_tool_use", "before_compa
 
 
 SCRIPT = "holdfast.js"
-MARK = b"// Written by `holdfast install`"  # how a script of ours begins, whatever release wrote it
 
 
 def ours(host: Host) -> Ours:
@@ -77,11 +76,11 @@ def handlers(host: Host, runtime: Runtime) -> dict[str, dict[str, Any]]:
             manifest: dict[str, list[dict[str, Any]]] = json.load(file)["hooks"]
         filled = {}
         for event, groups in manifest.items():
-            handler = dict(groups[0]["hooks"][0])
-            for key in ("command", "commandWindows"):
+            handler = dict(groups[0]["hooks"][0] if host.grouped else groups[0])
+            for key in ("command", "commandWindows", "bash", "powershell"):
                 if key in handler:
                     handler[key] = fill(handler[key], runtime)
-            if not host.windows_command:
+            if "command" in handler and not host.windows_command:
                 for_windows = handler.pop("commandWindows", handler["command"])
                 handler["command"] = for_windows if sys.platform == "win32" else handler["command"]
             filled[event] = handler

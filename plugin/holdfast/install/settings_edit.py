@@ -2,7 +2,8 @@
 
 A host's settings file is the user's. Parsing and dumping it would lose comments, order, spacing and number formats, so
 the edits here are cuts and insertions in the text, at the positions that the parser saw. `register` and `unregister`
-know the shape that all hosts share: `{"hooks": {EVENT: [{"hooks": [{"command": …}]}]}}`.
+know the shape that all hosts share: `{"hooks": {EVENT: [{"hooks": [{"command": …}]}]}}`, and that of Copilot CLI, which
+has no groups: `{"hooks": {EVENT: [{"bash": …}]}}`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Ours = Callable[[str], bool]
+
+COMMANDS = ("command", "bash")  # the keys under which a handler may have what is run
 
 MAX_DEPTH = 200  # containers in each other; no settings file is near it, and the parser recurses
 
@@ -194,10 +197,11 @@ def _number(token: str) -> int | float:
 
 @dataclass
 class Document:
-    """A settings text that can be edited. `text` has no byte order mark."""
+    """A settings text that can be edited. `text` has no byte order mark; `grouped` as in `read`."""
 
     text: str
     comments: bool
+    grouped: bool = True
     root: Node = field(init=False)
 
     def __post_init__(self) -> None:
@@ -331,12 +335,13 @@ class Document:
 # -- the shape that all hosts share
 
 
-def read(data: bytes, *, comments: bool) -> tuple[str, Document]:
+def read(data: bytes, *, comments: bool, grouped: bool = True) -> tuple[str, Document]:
     """Decode and parse a settings file.
 
     Args:
         data: the file's bytes; none but white space stand for an empty object, as hosts take them.
         comments: whether the host takes comments and trailing commas.
+        grouped: whether its handlers stand in groups.
 
     Returns:
         The byte order mark or an empty string, and the document.
@@ -350,7 +355,7 @@ def read(data: bytes, *, comments: bool) -> tuple[str, Document]:
         raise SettingsError(f"byte {error.start + 1} is no UTF-8") from None
     mark = BOM if text.startswith(BOM) else ""
     text = text.removeprefix(BOM)
-    document = Document(text if text.strip(_SPACE) else "{}\n", comments)
+    document = Document(text if text.strip(_SPACE) else "{}\n", comments, grouped)
     if not document.root.is_object():
         raise SettingsError("the file holds no object")
     _check_unique(document.root, "hooks", "")
@@ -375,21 +380,28 @@ def _handlers(document: Document, ours: Ours) -> Iterator[tuple[str, Node, int, 
     hooks = document.root.get("hooks")
     for member in (hooks.items or ()) if hooks else ():
         for at, group in enumerate((member.node.items or ()) if member.node.is_array() else ()):
+            if not document.grouped and (command := _command(group.node)) and ours(command):
+                yield member.key or "", member.node, at, member.node, at
             handlers = group.node.get("hooks")
             if handlers is None or not handlers.is_array():
                 continue
             for index, handler in enumerate(handlers.items or ()):
-                command = handler.node.get("command")
-                if command and isinstance(command.value, str) and ours(command.value):
+                command = _command(handler.node)
+                if command and ours(command):
                     yield member.key or "", member.node, at, handlers, index
+
+
+def _command(handler: Node) -> str:
+    """What a handler runs, or an empty string."""
+    found = [node.value for key in COMMANDS if (node := handler.get(key))]
+    return next((value for value in found if isinstance(value, str)), "")
 
 
 def commands(document: Document, ours: Ours) -> dict[str, str]:
     """What is registered of ours: event to command."""
     found = {}
     for event, _, _, handlers, index in _handlers(document, ours):
-        handler = (handlers.items or [])[index].node.plain()
-        found[event] = handler["command"]
+        found[event] = _command((handlers.items or [])[index].node)
     return found
 
 
@@ -425,7 +437,8 @@ def register(document: Document, wanted: dict[str, dict[str, Any]], ours: Ours) 
             document.replace(node, wanted[event])
     seen = commands(document, ours)
     hooks = document.root.get("hooks")
-    groups = {event: [{"hooks": [handler]}] for event, handler in wanted.items() if event not in seen}
+    missing = {event: handler for event, handler in wanted.items() if event not in seen}
+    groups = {event: [{"hooks": [handler]} if document.grouped else handler] for event, handler in missing.items()}
     if hooks is None:
         document.append(document.root, groups, "hooks")
         return ["hooks", *groups]
@@ -458,7 +471,7 @@ def _take_out(document: Document, event: str, ours: Ours, *, last: bool = False)
     """Remove one of our handlers of an event, and its group if nothing else is in it."""
     found = [place for place in _handlers(document, ours) if place[0] == event]
     _, entry, at, handlers, index = found[-1 if last else 0]
-    if len(handlers.items or ()) == 1:
+    if len(handlers.items or ()) == 1:  # without groups the two are the same
         document.remove(entry, at)
     else:
         document.remove(handlers, index)

@@ -1,7 +1,7 @@
 """The hosts as places where holdfast is installed: which file registers hooks, and how the host reads and runs it.
 
 A new host is a row in `HOSTS` and a folder in `manifests/`. The facts are those of Claude Code 2.1.328, Gemini CLI
-0.61.0, Codex CLI 0.169.0 and OpenCode 1.18.33.
+0.61.0, Codex CLI 0.169.0, OpenCode 1.18.33 and Copilot CLI 1.0.102.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Host:
         windows_command: whether it reads a `commandWindows` key beside `command`.
         top_level: the only keys that its file may have, or empty for any.
         todo: what the user must still do before the hooks run.
-        script: whether the file is a program of ours alone, made from one in `manifests/`, and no settings.
+        own: how a file of ours alone begins, whatever release wrote it, or an empty string where it is the user's.
+        script: whether that file is a program, made from one in `manifests/`, and no settings.
+        grouped: whether handlers stand in groups, as matchers need them, or in the event's list itself.
     """
 
     name: str
@@ -52,7 +54,9 @@ class Host:
     windows_command: bool
     top_level: tuple[str, ...]
     todo: str
+    own: str = ""
     script: bool = False
+    grouped: bool = True
 
 
 HOSTS = {
@@ -119,7 +123,27 @@ HOSTS = {
                 "start `opencode` anew: it reads plugins at its start, and waits there, once it has any, until it has "
                 "fetched its own @opencode-ai/plugin from npm"
             ),
+            own="// Written by `holdfast install`",
             script=True,
+        ),
+        Host(
+            name="copilot",
+            project_file=".github/hooks/holdfast.json",
+            user_file="hooks/holdfast.json",
+            home=".copilot",
+            home_variable="COPILOT_HOME",
+            moved_below="",
+            comments=False,
+            runs=("bash", "-c"),
+            project_variable="COPILOT_PROJECT_DIR",
+            windows_command=False,
+            top_level=(),
+            todo=(
+                "start `copilot` in the project and trust the folder: in an untrusted one it runs only the hooks in "
+                "your home; and keep the file out of git, for it names this machine's paths"
+            ),
+            own='{\n  "version": 1\n}\n',
+            grouped=False,
         ),
     )
 }
@@ -194,7 +218,7 @@ def silenced(host: Host, settings: Any) -> str:
         return (
             f"{host.name} rejects the whole file for the key {more[0]!r}: it takes only {' and '.join(host.top_level)}"
         )
-    if host.name == "claude" and settings.get("disableAllHooks") is True:
+    if host.name in ("claude", "copilot") and settings.get("disableAllHooks") is True:
         return "disableAllHooks is set: no hook will run"
     config = settings.get("hooksConfig")
     if host.name == "gemini" and isinstance(config, dict) and config.get("enabled") is False:

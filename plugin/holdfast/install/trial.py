@@ -25,7 +25,7 @@ MOMENTS = {"prompt": "a prompt", "tool_done": "a tool call", "session_start": "t
 TIMEOUT = 30.0  # seconds: hosts kill a hook of ours after 10
 SHOWN_LINES = 12
 SUFFIXES = (" 2>/dev/null || exit 0", " 2>$null; exit 0", " 2>nul || exit 0")
-HOST_VARIABLES = ("CLAUDE", "GEMINI_", "CODEX_", "OPENCODE_", "HOLDFAST_")
+HOST_VARIABLES = ("CLAUDE", "GEMINI_", "CODEX_", "OPENCODE_", "COPILOT_", "HOLDFAST_")
 
 
 def run(project: str, changes: list[Change], echo: Callable[[str], None]) -> list[str]:
@@ -71,6 +71,8 @@ def environment(host: Host, scratch: str) -> dict[str, str]:
         env[host.project_variable] = scratch
     if host.name == "gemini":
         env["CLAUDE_PROJECT_DIR"] = scratch
+    if host.name == "copilot":
+        env |= {"CLAUDE_PROJECT_DIR": scratch, "COPILOT_CLI": "1"}
     return env
 
 
@@ -138,7 +140,7 @@ def _fire(words: list[str], payload: dict[str, Any], env: dict[str, str], cwd: s
         return "", "", taken
     try:
         reply = json.loads(done.stdout)
-        special = reply.get("hookSpecificOutput") or {}
+        special = reply.get("hookSpecificOutput") or reply  # Copilot takes the text on the top level
         return str(special.get("additionalContext") or ""), "", taken
     except (ValueError, AttributeError):
         return "", f"it wrote what no host accepts: {done.stdout[:200]!r}", taken

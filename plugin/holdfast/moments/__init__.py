@@ -55,6 +55,8 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
     """
     if state["mode"] == "stopped":
         return None
+    if event.subagent and event.session not in state["sessions"]:
+        _adopt(state, event)
     own = module(event.moment)
     name = once = identity(event)
     if _by_order(event):
@@ -81,6 +83,13 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
     align(state, event.at, index)
     reply: Reply | None = own.apply(state, event, index)
     return reply
+
+
+def _adopt(state: "State", event: "Event") -> None:
+    """Give the current session what a sub-agent of a sub-agent does: Copilot CLI names that one as its parent."""
+    current = state["current_session"]
+    if current is not None and current["host"] == event.host:
+        event.session = current["id"]
 
 
 def _remember(state: "State", once: str) -> None:

@@ -47,9 +47,7 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
     if unheard:
         from holdfast.moments import resume
 
-        session["unheard"] = False
-        lines.append(resume.text(state, event, index))
-        resume.all_told(state)
+        lines.append(resume.recall(state, event, index))
     elif new or not (told or event.subagent):
         step = open_step(state, index)
         if step:

@@ -51,6 +51,14 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
     return reply
 
 
+def recall(state: "State", event: "Event", index: "Index") -> str:
+    """The briefing that could not be heard when it was due."""
+    told = text(state, event, index)
+    state["sessions"][event.session]["unheard"] = False
+    all_told(state)
+    return told
+
+
 def all_told(state: "State") -> None:
     """Note that the user has heard what there was to say."""
     for kept in state["notices"]:

@@ -55,10 +55,22 @@ def _meets(rule: "dict[str, Any]", outcome: str, paths: "list[str]", command: st
 
 
 def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
-    """Count the call, and note what it changed. A phase's end is told to the agent."""
+    """Count the call, and note what it changed. A phase's end is told to the agent, and what a compaction took."""
     tool = event.tool
     if tool is None:
         return None
+    reply = None if event.recalls and not index.concerns(event) else _count(state, event, tool, index)
+    session = state["sessions"][event.session]
+    if session["unheard"] and not event.subagent:
+        from holdfast.moments import resume
+
+        session["told"] = state["phase"]
+        lines = [reply.text if reply else "", resume.recall(state, event, index)]
+        return Reply("\n".join(line for line in lines if line))
+    return reply
+
+
+def _count(state: "State", event: "Event", tool: "Tool", index: "Index") -> "Reply | None":
     stats, session = state["stats"], state["sessions"][event.session]
     stats["tool_calls"] += 1
     if tool.outcome == "failed":
