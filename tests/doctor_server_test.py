@@ -103,6 +103,17 @@ def test_a_sub_agent_plays_steps_of_its_own(host):
         assert server.left == 0
 
 
+def test_a_sub_agent_may_start_another():
+    inner = agent("a", {"prompt": "the INNERTASK"}, call("inner", {}))
+    with ModelServer(
+        apis.OF_HOST["copilot"], [agent("a", {"prompt": "the OUTERTASK"}, inner, text("Seen."))]
+    ) as server:
+        said = ["begin", "go: the OUTERTASK", "go: the INNERTASK", "go: the OUTERTASK"]
+        seen = [understood("copilot", ask(server, "copilot", asked("copilot", one))) for one in said]
+        assert server.left == 0
+    assert seen[2:] == [("", [["inner", {}]]), ("Seen.", [])]
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_what_is_no_turn_takes_no_step(host):
     with ModelServer(apis.OF_HOST[host], [text("All is done.")]) as server:

@@ -1,6 +1,7 @@
 """Copilot CLI: how a call really ended, one event from two registrations, its plan, and what a compaction takes."""
 
 import json
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from firing import (
     audit_of,
+    command_of,
     copilot_result,
     edit_call,
     fire,
@@ -203,6 +205,18 @@ def test_a_read_is_counted_neither_before_nor_after_a_compaction(project):
     assert state_of(project)["stats"]["tool_calls"] == 0
 
 
+def test_a_dry_run_shows_what_a_read_after_a_compaction_brings(project):
+    fire("copilot", start("copilot", project), project)
+    words = command_of("copilot", "post_tool_use")
+    for compacted in (False, True):
+        if compacted:
+            fire("copilot", payload("copilot", "PreCompact.auto", project), project)
+        data = json.dumps(payload("copilot", "PostToolUse.Read", project)).encode()
+        done = subprocess.run([*words, "--dry-run"], input=data, cwd=project, capture_output=True, check=True)
+        assert (BRIEFING in done.stdout.decode()) == compacted
+        assert ("  unchanged" in done.stdout.decode()) != compacted
+
+
 def test_a_phase_that_ends_at_the_first_call_after_a_compaction_is_told_before_the_briefing(project):
     fire("copilot", payload("copilot", "PreCompact.manual", project), project)
     lines = fire("copilot", edit_call("copilot", project, "docs/spec/a.md"), project).text.splitlines()
@@ -218,7 +232,7 @@ def test_the_agents_plan_in_its_database_becomes_tasks(project):
     fire(
         "copilot", plan(project, "INSERT INTO todos (id, title) VALUES ('a', 'Refund form'), ('b', 'It''s x')"), project
     )
-    fire("copilot", plan(project, "UPDATE todos SET status = 'done' WHERE id = 'a'"), project)
+    fire("copilot", plan(project, "UPDATE TODOS SET status = 'done' WHERE ID = 'a'"), project)
     fire("copilot", plan(project, "INSERT INTO todo_deps VALUES ('b', 'a'); SELECT * FROM todos"), project)
     state = state_of(project)
     assert {task["title"]: task["status"] for task in state["tasks"].values()} == {

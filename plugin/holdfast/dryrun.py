@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import deadline, hosts, moments
 from holdfast.errors import HoldfastError, from_os
-from holdfast.hook import WHOLE, locate, open_store, prepare, registered
+from holdfast.hook import WHOLE, locate, open_store, prepare, registered, waits
 from holdfast.hosts.samples import sample
 from holdfast.lean import loads, parent
 from holdfast.state import document
@@ -99,7 +99,7 @@ def show(payload: dict[str, Any], registered_host: str) -> int:
         print("\nproject: none (no .holdfast here or above): the hook would end at once; shown against a new state")
     state = open_store(folder, index, "dry-run").read() if folder else document.new(event.at)
     before = json.dumps(state, indent=1, sort_keys=True).splitlines()
-    reply = moments.apply(state, event, index) if index.concerns(event) else None
+    reply = moments.apply(state, event, index) if index.concerns(event) or waits(state, event) else None
     after = json.dumps(state, indent=1, sort_keys=True).splitlines()
     print("\nstate:")
     lines = list(difflib.unified_diff(before, after, "before", "after", lineterm="", n=1))

@@ -115,7 +115,7 @@ class Run:
                 if self._stopped():
                     return None
                 index = compiled.refresh(self.folder)
-            if not index.concerns(event) and not (event.recalls and self._forgotten(event)):
+            if not index.concerns(event) and not (event.recalls and self._waits(event)):
                 return None
             from holdfast.state.guard import Busy
 
@@ -152,10 +152,10 @@ class Run:
         state = self._last_written()
         return state is not None and state["mode"] == "stopped"
 
-    def _forgotten(self, event: "Event") -> bool:
+    def _waits(self, event: "Event") -> bool:
         """Whether the session waits for the briefing: asked before a call that nothing else asks for is passed over."""
         state = self._last_written()
-        return state is not None and bool(state["sessions"].get(event.session, {}).get("unheard"))
+        return state is not None and waits(state, event)
 
     def _last_written(self) -> "dict[str, Any] | None":
         """The state as its file has it, if that can be trusted."""
@@ -299,6 +299,11 @@ def budget(moment: str) -> float:
         return max(0.0, min(float(asked), LONGEST_WAIT))
     except ValueError:
         return BUDGET_AT_END if moment == "session_end" else BUDGET
+
+
+def waits(state: "dict[str, Any]", event: "Event") -> bool:
+    """Whether the event is one that brings the briefing, and its session waits for that."""
+    return event.recalls and bool(state["sessions"].get(event.session, {}).get("unheard"))
 
 
 def locate(variable: str, cwd: str) -> str:

@@ -319,7 +319,10 @@ class Copilot(Cli):
     def env(self):
         provider = {"BASE_URL": "{url}/v1", "API_KEY": "fake"}
         model = {f"COPILOT_PROVIDER_{name}": value for name, value in provider.items()}
-        return {"COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false", "COPILOT_MODEL": "fake-model", **model}
+        # its program unpacks 235 MB of itself into the cache: once, not into every home
+        kept = {"XDG_CACHE_HOME": str(CACHE / f"{self.name}-{self.version}" / "unpacked")}
+        off = {"COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false"}
+        return {**off, "COPILOT_MODEL": "fake-model", **model, **kept}
 
     def write(self, project, path, content):
         (project / path).parent.mkdir(parents=True, exist_ok=True)  # it makes none

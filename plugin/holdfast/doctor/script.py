@@ -102,13 +102,16 @@ class Script:
         """
         for task, inner in self._agents:
             if task in opening:
-                return (inner.pop(0), "agent") if inner else (Step("Done."), "beyond")
-        if not self._main:
+                return self._dealt(inner, "agent")
+        return self._dealt(self._main, "main")
+
+    def _dealt(self, steps: list[Step], whose: str) -> tuple[Step, str]:
+        if not steps:
             return Step("Done."), "beyond"
-        step = self._main.pop(0)
-        if step.inner:
+        step = steps.pop(0)
+        if step.inner:  # a sub-agent may start another
             self._agents.append((task_of(step), list(step.inner)))
-        return step, "main"
+        return step, whose
 
     @property
     def left(self) -> int:

@@ -114,7 +114,7 @@ def _tool(payload: "dict[str, Any]", failed: bool) -> Tool:
         tool.outcome = "unknown" if tool.exit_code is None else "failed" if tool.exit_code else "ok"
     elif arguments.get("mode") == "background":  # an agent may be sent there
         tool.outcome = "unknown"
-    if name == "sql" and "todos" in (query := text(arguments, "query", "")):
+    if name == "sql" and "todos" in (query := text(arguments, "query", "")).lower():
         from holdfast.hosts.todos import changes
 
         tool.todos = changes(query)
