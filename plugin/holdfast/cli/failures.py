@@ -23,6 +23,7 @@ REASONS = (
     errno.EMFILE,
     errno.ENFILE,
     errno.ENOMEM,
+    errno.ETIMEDOUT,
 )
 
 

@@ -44,8 +44,8 @@ def put(folder: str, record: "dict[str, Any]") -> None:
             _keep(folder, name, data)
             break
         except BaseException as error:
-            if left > 1 and isinstance(error, OSError) and _gives_way(folder, error):
-                _forget(name + TEMPORARY)
+            if left > 1 and isinstance(error, OSError) and (_gives_way(folder, error) or left == TRIES):
+                _forget(name + TEMPORARY)  # what fails once may not fail twice, and only who gives up speaks of a loss
                 continue
             try:
                 os.replace(name + TEMPORARY, name + LOST)
