@@ -143,8 +143,13 @@ class Run:
         return state is not None and state["mode"] == "stopped"
 
     def _without_update(self, event: "Event", error: BaseException) -> "Reply | None":
-        """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt."""
-        if event.moment != "session_start" or event.unheard:
+        """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt.
+
+        In a read-only checkout nothing is said: nobody asked for a workflow there.
+        """
+        from errno import EROFS
+
+        if event.moment != "session_start" or event.unheard or getattr(error, "errno", 0) == EROFS:
             return None
         from holdfast import moments
         from holdfast.events import clean

@@ -32,7 +32,7 @@ class Project:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.root = os.path.dirname(folder)
-        self.index = self._reading(lambda: compiled.refresh(folder))
+        self.index = self._reading(lambda: self._compiled(folder))
         self.store = open_store(folder, self.index, "command")
         self.outcome: Outcome | None = None  # of the last update
 
@@ -48,6 +48,15 @@ class Project:
         if not folder:
             raise HoldfastError(f"{start}: no {FOLDER} folder here or above: run `holdfast install` in the project")
         return cls(folder)
+
+    @staticmethod
+    def _compiled(folder: str) -> "compiled.Index":
+        found = compiled.refresh(folder)
+        if found.header["error"] or found.header["source"] == compiled.fingerprint(folder):
+            return found
+        from holdfast.workflow import compiler  # the index cannot be written: a read-only checkout, another's folder
+
+        return compiler.unwritten(folder)
 
     def _reading(self, action: Callable[[], Result]) -> Result:
         try:

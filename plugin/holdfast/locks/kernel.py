@@ -5,15 +5,13 @@ holder is gone.
 """
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 
 from holdfast.errors import LockTimeout
 from holdfast.state import guard
 
-# ENOTSUP is EOPNOTSUPP on Linux and another number elsewhere.
-ABSENT = (errno.ENOSYS, errno.EOPNOTSUPP, getattr(errno, "ENOTSUP", errno.ENOSYS), errno.ENOLCK)
+ABSENT = guard.ABSENT
 NONE = -1  # stands for the descriptor of a lock that the file system does not have
 
 

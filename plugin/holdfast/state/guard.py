@@ -4,7 +4,8 @@ A kernel lock dies with its holder, however it dies, so there are no stale locks
 stays: unlinking a locked file splits those who wait across two inodes, and both get in.
 """
 
-from errno import EACCES, EAGAIN, EDEADLK, EINTR, EWOULDBLOCK
+import errno
+from errno import EACCES, EAGAIN, EDEADLK, EINTR, ENOLCK, ENOSYS, EOPNOTSUPP, EWOULDBLOCK
 from time import monotonic
 
 from holdfast import deadline
@@ -14,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import fcntl
     import sys
+    from typing import Any
 
     if sys.platform == "win32":
         import msvcrt
@@ -26,7 +28,11 @@ else:
         fcntl = None
 
 TAKEN = (EACCES, EAGAIN, EDEADLK, EWOULDBLOCK)
+# What a file system without kernel locks answers. ENOTSUP is EOPNOTSUPP on Linux and another number elsewhere.
+ABSENT = (ENOSYS, EOPNOTSUPP, ENOLCK, getattr(errno, "ENOTSUP", ENOSYS))
 KERNEL_WAIT = 0.25  # seconds: waiting in the kernel served two to three times as many as polling did
+
+SOFT: "dict[int, Any]" = {}  # the soft locks that stand in for such locks, by the descriptors of `acquire`
 
 
 class Busy(Exception):
@@ -99,7 +105,7 @@ def acquire(path: str, budget: float, guarded: str) -> "tuple[int, float]":
 
     Raises:
         Busy: it was taken for the whole budget.
-        OSError: the file cannot be opened or the file system has no locks.
+        OSError: the file cannot be opened, or the file system has no locks and `path` stands for itself.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     fd = os.open(path, flags, 0o600)
@@ -118,9 +124,13 @@ def acquire(path: str, budget: float, guarded: str) -> "tuple[int, float]":
         if rest > 0 and not moving and _wait(fd, path, rest, in_line=in_line):
             return fd, monotonic() - start
         raise Busy(path)  # noqa: TRY301  the descriptor is closed below
-    except BaseException:
+    except BaseException as error:
         os.close(fd)
-        raise
+        if not isinstance(error, OSError) or error.errno not in ABSENT or guarded == path:
+            raise
+    from holdfast.state import soft
+
+    return soft.acquire(path, budget, flags)
 
 
 def _wait(fd: int, path: str, seconds: float, *, in_line: bool) -> bool:
@@ -139,3 +149,5 @@ def release(fd: int) -> None:
         os.lseek(fd, 0, 0)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)  # type: ignore[name-defined,unused-ignore]
     os.close(fd)
+    if SOFT and (soft := SOFT.pop(fd, None)):
+        soft.release()
