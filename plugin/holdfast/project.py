@@ -107,7 +107,7 @@ class Project:
             result = self._once(change, keep, 0 if isinstance(error, LockTimeout) else budget)
         from holdfast.state import reserve
 
-        reserve.make(self.folder)
+        reserve.make(self.store.folder)
         return result
 
     def _once(self, change: "Callable[[State], Result]", keep: str, budget: float) -> Result:
@@ -233,9 +233,9 @@ class Project:
 
         def create() -> str:
             try:
-                return checkpoints.create(self.folder, state, operation, phase, dict(metadata or {}))
+                return checkpoints.create(self.store.folder, state, operation, phase, dict(metadata or {}))
             except OSError as error:
-                raise from_os(error, self.folder) from error
+                raise from_os(error, self.store.folder) from error
 
         state = self.read()
         try:
@@ -245,7 +245,7 @@ class Project:
                 raise
             made = create()
         self.record(f"recovery checkpoint {made}", state["revision"])
-        reserve.make(self.folder)
+        reserve.make(self.store.folder)
         return made
 
     def record(self, decision: str, revision: "int | None" = None) -> None:

@@ -92,6 +92,15 @@ class Place:
         files.make_folder(os.path.dirname(lock), 0o700)
         return locked(lock, lambda: self.echo(f"another installation holds {lock}: waiting for it"))
 
+    def tidy(self) -> None:
+        """Leave nothing of ours in the user's data folder once nothing is registered for the user any more."""
+        if self.scope == "user" and not os.path.lexists(record.path(self.kept)):
+            locks = os.path.join(self.kept, "locks")
+            with contextlib.suppress(OSError):  # what else is there is not ours, or the private environment
+                os.unlink(os.path.join(locks, "install.lock"))
+                os.rmdir(locks)
+                os.rmdir(self.kept)
+
 
 def _read(path: str, host: Host) -> tuple[bytes | None, str, settings_edit.Document]:
     data = files.read(path)
@@ -105,9 +114,11 @@ def plan(place: Place, hosts: list[Host], runtime: Runtime) -> list[Change]:
     """What an installation would do to the settings files; reads and checks, writes nothing.
 
     Raises:
-        ValidationFailed: a settings file cannot be edited.
+        ValidationFailed: there is no such project, or a settings file cannot be edited.
         PermissionDenied: one cannot be written.
     """
+    if not os.path.isdir(place.project):  # a name that was mistyped, rather than one that is to be made
+        raise ValidationFailed(f"{place.project}: there is no such folder: make it first, or name the project's own")
     changes = []
     for host in hosts:
         path = place.settings(host)
@@ -154,7 +165,7 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     """Register the hooks with hosts, and make the project's `.holdfast/` where it is missing.
 
     Args:
-        project: the project's folder; made where it is missing.
+        project: the project's folder.
         hosts: their names; None for those that this user has.
         scope: `project` for settings files under the project, `user` for those in the home.
         dry_run: print what would be written, and write nothing.
@@ -207,7 +218,6 @@ def _make_folder(place: Place) -> str:
     """Make what is missing of `.holdfast/` and compile its workflow; what is wrong with that, or an empty string."""
     from holdfast.workflow import index
 
-    files.make_folder(place.project)
     files.make_folder(place.folder, 0o700)
     with contextlib.suppress(OSError):
         os.chmod(place.folder, 0o700)  # a clone brings it as git makes folders
@@ -300,6 +310,8 @@ def uninstall(  # noqa: PLR0913  one argument an option
     nothing_held = dry_run or not os.path.isdir(place.kept)
     with contextlib.nullcontext() if nothing_held else place.held():
         problems = _unregister(place, chosen, dry_run=dry_run)
+        if not nothing_held:
+            place.tidy()
     if problems:
         raise problems[0]
     if purge:

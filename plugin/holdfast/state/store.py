@@ -55,6 +55,12 @@ def home(folder: str) -> str:
     return f"{path}.d"
 
 
+def state_of(folder: str) -> str:
+    """The path of the state whose spool and copies are in `folder`, which `home` gave."""
+    elsewhere = getenv("HOLDFAST_STATE_FILE") and folder.endswith(".d")
+    return folder.removesuffix(".d") if elsewhere else join(folder, "state.json")
+
+
 class Outcome:
     """What an update came to: the change's own result, the revision, seconds waited, events folded."""
 
