@@ -174,7 +174,7 @@ class Run:
         def change(state: "dict[str, Any]") -> "Reply | None":
             before, phase = state["revision"], state["phase"]
             if event.moment == "session_start":
-                store.sweep()
+                self._sweep(store)
             reply = moments.apply(state, event, index)
             self.record["decision"] = "applied" if state["revision"] != before else "passed over"
             if state["mode"] == "stopped":
@@ -199,6 +199,12 @@ class Run:
 
                 reserve.make(store.folder)
         return reply
+
+    def _sweep(self, store: "Store") -> None:
+        if store.sweep():  # only then the import is paid
+            from holdfast.install import leftovers
+
+            leftovers.sweep(self.folder)
 
     def _spool(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
         """Keep the event for the next writer, and answer from the state as it is."""

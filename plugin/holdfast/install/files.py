@@ -83,7 +83,7 @@ def replace(path: str, data: bytes, mode: int = 0o666, *, follow: bool = True) -
     """
     target = os.path.realpath(path) if follow else os.path.abspath(path)
     temporary = os.path.join(
-        os.path.dirname(target), f".{os.path.basename(target)}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        os.path.dirname(target), f".{os.path.basename(target)}.{secrets.token_hex(4)}-{os.getpid()}.tmp"
     )
     try:
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import holdfast
 from holdfast.errors import HoldfastError, ValidationFailed
-from holdfast.install import environment, files, record, registration, settings_edit, targets, trial
+from holdfast.install import environment, files, leftovers, record, registration, settings_edit, targets, trial
 from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
@@ -241,8 +241,13 @@ def _register(place: Place, changes: list[Change]) -> None:
             known.append(target)
         else:
             known[known.index(old)] = target
-    # The record is first: whatever is killed between the two, the original bytes are kept.
-    record.save(place.kept, known)
+    with leftovers.marked(place.folder):
+        # The record is first: whatever is killed between the two, the original bytes are kept.
+        record.save(place.kept, known)
+        _write(place, changes)
+
+
+def _write(place: Place, changes: list[Change]) -> None:
     for change in changes:
         shown = place.shown(change.path)
         if change.differs():
@@ -309,7 +314,8 @@ def uninstall(  # noqa: PLR0913  one argument an option
     chosen = targets.choose(hosts or targets.HOSTS)
     nothing_held = dry_run or not os.path.isdir(place.kept)
     with contextlib.nullcontext() if nothing_held else place.held():
-        problems = _unregister(place, chosen, dry_run=dry_run)
+        with contextlib.nullcontext() if dry_run else leftovers.marked(place.folder):
+            problems = _unregister(place, chosen, dry_run=dry_run)
         if not nothing_held:
             place.tidy()
     if problems:

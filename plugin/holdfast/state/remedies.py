@@ -188,7 +188,7 @@ def sweep(project: "Project") -> int:
     """Remove the temporary files that dead writers left; how many."""
     before = len(_temporary(project))
     for place, start in _writing(project):
-        spool.sweep(place, start, lock_held=False)
+        spool.sweep(place, (start,), lock_held=False)
     return before - len(_temporary(project))
 
 
