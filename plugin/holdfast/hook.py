@@ -23,6 +23,7 @@ LIMIT = 16 << 20  # bytes of a payload
 BUDGET = 0.7  # seconds to wait for the state's lock
 LONGEST_WAIT = 1.5  # whatever the environment asks for: what is left is for the answer
 BUDGET_AT_END = 0.3  # Codex gives SessionEnd 1 s, Claude Code 1.5 s
+TOO_LARGE = 4 << 20  # bytes of a state that is not read when the time is over: its bounds keep it below 0.2 MB
 FOLDER = ".holdfast"
 FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
 
@@ -152,11 +153,17 @@ class Run:
         if event.moment != "session_start" or event.unheard or getattr(error, "errno", 0) == EROFS:
             return None
         from holdfast import moments
-        from holdfast.events import clean
+        from holdfast.events import Reply, clean
         from holdfast.state.document import notice
+        from holdfast.state.store import place
         from holdfast.workflow import index as compiled
 
         try:
+            size = os.stat(place(self.folder, "HOLDFAST_STATE_FILE", "state.json")).st_size
+            if size > TOO_LARGE:
+                what = f"The workflow state has {size >> 20} MB, and takes too long to update."
+                what += " Events are kept in the spool: `holdfast status` shows the rest."
+                return Reply(what, f"Holdfast: {what}")
             index = compiled.load(self.folder)
             if index is None:
                 return None
