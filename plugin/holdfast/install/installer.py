@@ -356,6 +356,8 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
     """Take our entries out of one settings file; whether there was anything to do."""
     before = files.read(path)
     if before is None:
+        if target is not None and not dry_run:  # we may have been killed between the file and its folder
+            _remove_folder(path, target)
         return False
     if target is not None and target.restorable and record.seal(before) == target.sha256_after:
         after = target.original_bytes()
@@ -378,8 +380,13 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
     else:
         files.remove(path)
         said = "deleted, for it was made by us"
-        if target is not None and target.folder_made:
-            with contextlib.suppress(OSError):  # it is not empty: the user's
-                os.rmdir(os.path.dirname(path))
+        if target is not None:
+            _remove_folder(path, target)
     place.echo(f"{host.name}: {place.shown(path)}: {said}")
     return True
+
+
+def _remove_folder(path: str, target: Target) -> None:
+    if target.folder_made:
+        with contextlib.suppress(OSError):  # it is not empty: the user's
+            os.rmdir(os.path.dirname(path))
