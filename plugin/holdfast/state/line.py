@@ -19,7 +19,7 @@ from holdfast.state import backoff
 NEAR, FAR = 0.0003, 0.002  # seconds between tries, at the head and behind it; an update takes longer
 GROWTH = 8.0  # by how many times these grow with each second of waiting
 LONGEST = 0.1  # seconds
-PATIENCE = 0.5  # seconds after which one tries out of turn: who is before may be stopped
+PATIENCE = 1.0  # seconds after which one tries out of turn: who is before may be stopped
 
 
 def somebody(lock: str) -> bool:
