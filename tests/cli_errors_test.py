@@ -150,7 +150,7 @@ def test_an_interrupt_while_it_waits_is_quiet(shop):
     script = (  # the interrupt comes when it begins to wait; whoever started the tests may have it ignored
         "import os, signal, sys\nfrom holdfast.cli import main\nfrom holdfast.state import backoff\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "backoff.until = lambda attempt, seconds: os.kill(os.getpid(), signal.SIGINT)\n"
+        "backoff.until = lambda *_given: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.exit(main(['mode', 'paused']))"
     )
     with (shop / ".holdfast" / "state.lock").open("a") as holder:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from commanding import run
 from firing import HOSTS, audit_of, edit_call, fire, make_project, prompt, shell_call, start, state_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks and modes")
@@ -255,6 +256,33 @@ def test_a_state_elsewhere_and_the_projects_own_know_nothing_of_each_other(proje
     assert (state["phase"], state["stats"]["recoveries"]) == ("spec", 1)
     other = json.loads((tmp_path / "deep" / "other.json").read_text())
     assert (other["stats"]["tool_calls"], other["stats"]["recoveries"], other["notices"]) == (3, 0, [])
+
+
+def test_commands_tell_of_the_state_that_is_used(project, tmp_path):
+    fire("claude", start("claude", project), project)
+    fire("claude", edit_call("claude", project, "lib/own.py"), project)
+    own = set((project / ".holdfast").rglob("*"))
+    env = {"HOLDFAST_STATE_FILE": str(tmp_path / "other.json")}
+    assert run(project, "phase", "set", "build", **env).code == 0
+    (made,) = run(project, "state", "backup", "wanted", **env).lines
+    checkpoint = run(project, "recovery", "checkpoint", "deploy", **env).out.strip()
+    with open(tmp_path / "other.lock", "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        for _ in range(3):
+            fire("claude", edit_call("claude", project, "src/a.py"), project, env={**env, "HOLDFAST_LOCK_TIMEOUT": "0"})
+    os.utime(tmp_path / "other.json", (1, 1))
+    facts = json.loads(run(project, "status", "--json", **env).out)
+    assert facts["spool"] == 3 and facts["last_backup"]["file"] == made
+    recovery = json.loads(run(project, "recovery", "status", "--json", **env).out)
+    assert recovery["spool"] == recovery["failed_in_a_row"] == 3 and recovery["reserve"]["there"]
+    assert recovery["checkpoints"]["newest"] == checkpoint
+    names = [copy["name"] for copy in json.loads(run(project, "state", "backups", "--json", **env).out)]
+    assert os.path.basename(made) in names and os.path.dirname(made) == str(tmp_path / "other.json.d" / "backups")
+    assert run(project, "state", "recover", "wanted", "--force", **env).code == 0
+    assert run(project, "recovery", "restore", checkpoint, **env).code == 0
+    assert json.loads(run(project, "metrics", "--json", **env).out)["checkpoints"]["count"] >= 1
+    assert json.loads(run(project, "status", "--json").out)["spool"] == 0
+    assert set((project / ".holdfast").rglob("*")) == own, "the project's own has got nothing of it"
 
 
 def test_something_in_the_spools_place_is_put_aside(project):

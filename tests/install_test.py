@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from commanding import run
 from firing import ROOT, payload
 from holdfast.errors import HoldfastError, LockTimeout, PermissionDenied, ValidationFailed
 from holdfast.install import bootstrap, environment, files, locking, record, registration, targets, trial
@@ -452,7 +453,19 @@ def test_the_users_scope_registers_in_the_home_and_its_record_is_in_the_data_fol
     monkeypatch.delenv("CODEX_HOME")
     uninstall(app, scope="user")
     assert (home / ".claude" / "settings.json").read_text() == '{"model": "x"}'
-    assert not (tmp_path / "codex").exists() and not (tmp_path / "copilot").exists() and not kept.exists()
+    assert not (tmp_path / "codex").exists() and not (tmp_path / "copilot").exists() and not kept.parent.exists(), (
+        "nothing of ours is left"
+    )
+
+
+@pytest.mark.parametrize("scope", ["project", "user"])
+def test_a_project_that_is_not_there_is_told_and_not_made(tmp_path, home, scope):
+    done = run_py("--project", tmp_path / "ap", "--prefix", tmp_path / "prefix", "--scope", scope)
+    assert (done.returncode, len(done.stderr.splitlines())) == (4, 1)
+    assert f"{tmp_path / 'ap'}: there is no such folder" in done.stderr
+    said = run(tmp_path, "install", "--project", "ap", "--scope", scope)
+    assert said.code == 4 and "there is no such folder" in said.err and len(said.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [] and list(home.iterdir()) == []
 
 
 def test_the_hosts_are_those_that_are_found_and_all_if_none_is(home, tmp_path, monkeypatch):
@@ -748,6 +761,7 @@ def installed(tmp_path_factory):
         shutil.copy(ROOT / name, base / "checkout")
     before = set(base.rglob("*"))
     (base / "home").mkdir()
+    (base / "app").mkdir()
     done = install_py(base, PYTHONPATH=str(base), PIP_REQUIRE_VIRTUALENV="1")
     if done.returncode == 8:
         pytest.skip(f"no network: {done.stderr.strip()}")
@@ -803,6 +817,7 @@ def test_a_half_made_environment_is_known_as_such(installed, tmp_path):
 def test_links_that_are_gone_are_mended_and_purge_takes_the_whole_environment(installed, tmp_path):
     base, _ = installed
     copy, app = tmp_path / "copy", tmp_path / "app"
+    app.mkdir()
     shutil.copytree(base / "pre fix", copy, symlinks=True)
     (copy / "hooks").unlink()
     (copy / "plugin").unlink()

@@ -1,5 +1,6 @@
 """The named locks as a library: who may hold what together, who comes first, what is stale."""
 
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from commanding import environment
 from holdfast.errors import HoldfastError, LockTimeout, PermissionDenied, ResourcesExhausted, ValidationFailed
-from holdfast.locks import Locks, kernel, names, owner, records
+from holdfast.locks import Locks, names, owner, records
 from holdfast.state import backoff, guard
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes")
@@ -598,7 +599,7 @@ def test_a_record_that_cannot_be_read_stays_while_its_process_lives(locks):
 @pytest.fixture
 def no_kernel_locks(monkeypatch):
     def refuse(_fd):
-        raise OSError(kernel.ABSENT[1], "Operation not supported")
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     monkeypatch.setattr(guard, "_try", refuse)
 

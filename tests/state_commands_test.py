@@ -318,7 +318,7 @@ def test_the_workflow_says_how_many_copies_are_kept(project):
 def test_the_workflow_says_for_how_long_copies_are_kept(project):
     run(project, "task", "add", "one")
     folder = project / ".holdfast" / "backups"
-    for name in ("state-20200101T000000Z-r1-old.json", "state-20200101T000001Z-r2.json"):
+    for name in ("state-20200101T000000Z-r0-old.json", "state-20200101T000001Z-r1.json"):
         (folder / name).write_bytes(state_file(project).read_bytes())
     run(project, "state", "backup", "new")
     assert [copy["reason"] for copy in listed(project) if copy["at"] < 1.6e9] == []

@@ -64,23 +64,33 @@ class ResourcesExhausted(HoldfastError):
     exit_code = 10
 
 
-def from_os(error: OSError, where: str) -> HoldfastError:  # noqa: PLR0911  one a kind
+def from_os(error: OSError, where: str) -> HoldfastError:
     """The error that a person sees for what the file system answered: what, where, and what to do."""
     import errno
 
+    cause = error.strerror or str(error)
+    answers: tuple[tuple[type[HoldfastError], tuple[int, ...], str], ...] = (
+        (
+            DiskFull,
+            (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)),  # Windows has no EDQUOT
+            "no room on the disk: make room and try again; what was there is untouched",
+        ),
+        (PermissionDenied, (errno.EACCES, errno.EPERM), "this user may not do that: check owner and mode"),
+        (PermissionDenied, (errno.EROFS,), "the file system is read-only"),
+        (
+            HoldfastError,
+            (errno.EXDEV,),
+            "another file system lies between it and its folder: a state cannot be a mount of its own",
+        ),
+        (TimedOut, (errno.ETIMEDOUT,), "the file system did not answer in time: try again when it does"),
+        (
+            ResourcesExhausted,
+            (errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+            f"{cause}: close something and try again",
+        ),
+    )
     place = error.filename or where
-    if error.errno == errno.ENOSPC or error.errno == getattr(errno, "EDQUOT", -1):
-        return DiskFull(f"{place}: no room on the disk: make room and try again; what was there is untouched")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return PermissionDenied(f"{place}: this user may not do that: check owner and mode")
-    if error.errno == errno.EROFS:
-        return PermissionDenied(f"{place}: the file system is read-only")
-    if error.errno == errno.EXDEV:
-        return HoldfastError(
-            f"{place}: another file system lies between it and its folder: a state cannot be a mount of its own"
-        )
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        return ResourcesExhausted(f"{place}: {error.strerror}: close something and try again")
-    if error.errno == errno.ETIMEDOUT:
-        return TimedOut(f"{place}: the file system did not answer in time: try again")
-    return HoldfastError(f"{place}: {error.strerror or error}")
+    for kind, reasons, told in answers:
+        if error.errno in reasons:
+            return kind(f"{place}: {told}")
+    return HoldfastError(f"{place}: {cause}")

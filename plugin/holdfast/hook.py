@@ -23,6 +23,7 @@ LIMIT = 16 << 20  # bytes of a payload
 BUDGET = 0.7  # seconds to wait for the state's lock
 LONGEST_WAIT = 1.5  # whatever the environment asks for: what is left is for the answer
 BUDGET_AT_END = 0.3  # Codex gives SessionEnd 1 s, Claude Code 1.5 s
+TOO_LARGE = 4 << 20  # bytes of a state that is not read when the time is over: its bounds keep it below 0.2 MB
 FOLDER = ".holdfast"
 FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
 
@@ -169,15 +170,26 @@ class Run:
             return None
 
     def _without_update(self, event: "Event", error: BaseException) -> "Reply | None":
-        """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt."""
-        if event.moment != "session_start" or event.unheard:
+        """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt.
+
+        In a read-only checkout nothing is said: nobody asked for a workflow there.
+        """
+        from errno import EROFS
+
+        if event.moment != "session_start" or event.unheard or getattr(error, "errno", 0) == EROFS:
             return None
         from holdfast import moments
-        from holdfast.events import clean
+        from holdfast.events import Reply, clean
         from holdfast.state.document import notice
+        from holdfast.state.store import place
         from holdfast.workflow import index as compiled
 
         try:
+            size = os.stat(place(self.folder, "HOLDFAST_STATE_FILE", "state.json")).st_size
+            if size > TOO_LARGE:
+                what = f"The workflow state has {size >> 20} MB, and takes too long to update."
+                what += " Events are kept in the spool: `holdfast status` shows the rest."
+                return Reply(what, f"Holdfast: {what}")
             index = compiled.load(self.folder)
             if index is None:
                 return None
@@ -195,7 +207,7 @@ class Run:
         def change(state: "dict[str, Any]") -> "Reply | None":
             before, phase = state["revision"], state["phase"]
             if event.moment == "session_start":
-                store.sweep()
+                self._sweep(store)
             reply = moments.apply(state, event, index)
             self.record["decision"] = "applied" if state["revision"] != before else "passed over"
             if state["mode"] == "stopped":
@@ -220,6 +232,12 @@ class Run:
 
                 reserve.make(store.folder)
         return reply
+
+    def _sweep(self, store: "Store") -> None:
+        if store.sweep():  # only then the import is paid
+            from holdfast.install import leftovers
+
+            leftovers.sweep(self.folder)
 
     def _spool(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
         """Keep the event for the next writer, and answer from the state as it is."""

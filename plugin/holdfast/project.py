@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import HoldfastError, LockTimeout, ValidationFailed, from_os
 from holdfast.hook import FOLDER, locate, open_store
-from holdfast.state import backoff, document
+from holdfast.state import backoff, document, spool
 from holdfast.state.guard import Busy
 from holdfast.workflow import compiler
+from holdfast.workflow import index as compiled
 
 if TYPE_CHECKING:
     from holdfast.locks.manager import Held
@@ -32,7 +33,7 @@ class Project:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.root = os.path.dirname(folder)
-        self.index = self._reading(lambda: compiler.sound(folder))
+        self.index = self._reading(lambda: self._compiled(folder))
         self.store = open_store(folder, self.index, "command")
         self.outcome: Outcome | None = None  # of the last update
 
@@ -48,6 +49,13 @@ class Project:
         if not folder:
             raise HoldfastError(f"{start}: no {FOLDER} folder here or above: run `holdfast install` in the project")
         return cls(folder)
+
+    @staticmethod
+    def _compiled(folder: str) -> "compiled.Index":
+        found = compiler.sound(folder)
+        if found.header["error"] or found.header["source"] == compiled.fingerprint(folder):
+            return found
+        return compiler.unwritten(folder)  # it cannot be written: a read-only checkout, another's folder
 
     def _reading(self, action: Callable[[], Result]) -> Result:
         try:
@@ -98,7 +106,7 @@ class Project:
             result = self._once(change, keep, 0 if isinstance(error, LockTimeout) else budget)
         from holdfast.state import reserve
 
-        reserve.make(self.folder)
+        reserve.make(self.store.folder)
         return result
 
     def _once(self, change: "Callable[[State], Result]", keep: str, budget: float) -> Result:
@@ -109,6 +117,9 @@ class Project:
         except OSError as error:
             raise from_os(error, self.store.path) from error
         self.outcome = outcome
+        folded = outcome.folded
+        while folded >= spool.AT_ONCE:  # a spool that nobody emptied for long: who can wait does it, not the hooks
+            folded = self._reading(self.store.fold_late)
         result: Result = outcome.result
         return result
 
@@ -224,9 +235,9 @@ class Project:
 
         def create() -> str:
             try:
-                return checkpoints.create(self.folder, state, operation, phase, dict(metadata or {}))
+                return checkpoints.create(self.store.folder, state, operation, phase, dict(metadata or {}))
             except OSError as error:
-                raise from_os(error, self.folder) from error
+                raise from_os(error, self.store.folder) from error
 
         state = self.read()
         try:
@@ -236,7 +247,7 @@ class Project:
                 raise
             made = create()
         self.record(f"recovery checkpoint {made}", state["revision"])
-        reserve.make(self.folder)
+        reserve.make(self.store.folder)
         return made
 
     def record(self, decision: str, revision: "int | None" = None) -> None:

@@ -58,7 +58,7 @@ def _written(project: "Project", found: "State", reason: str) -> str:
     try:
         return project.store.back_up(found, now(), reason)
     except OSError as error:
-        raise from_os(error, os.path.join(project.folder, "backups")) from None
+        raise from_os(error, os.path.join(project.store.folder, "backups")) from None
 
 
 @click.command(cls=Command)
@@ -75,7 +75,7 @@ def backups(as_json: bool) -> None:
     from holdfast.project import Project
     from holdfast.state import restoring
 
-    found = restoring.listed(Project.find().folder)
+    found = restoring.listed(Project.find().store.folder)
     if as_json:
         say_json([_facts(copy) for copy in found])
         return
@@ -118,7 +118,7 @@ def recover(pattern: str, force: bool) -> None:
         raise HoldfastError(
             f"{path}: the state is valid (revision {present}); --force puts a copy in its place, after backing it up"
         )
-    chosen = restoring.choose(project.folder, pattern, present)
+    chosen = restoring.choose(project.store.folder, pattern, present)
     if present is None and not pattern:  # what any update does with a damaged state
         found = current(project) if os.path.exists(path) else project.recovered()
         say(f"{path}: recovered from {chosen.name}, now revision {found['revision']}")

@@ -82,9 +82,9 @@ def restore(name: str) -> None:
     project = Project.find()
     current(project)  # a damaged state is whole again before it is backed up
     try:
-        checkpoint = checkpoints.load(project.folder, name)
+        checkpoint = checkpoints.load(project.store.folder, name)
     except OSError as error:
-        raise from_os(error, checkpoints.path_of(project.folder, name)) from error
+        raise from_os(error, checkpoints.path_of(project.store.folder, name)) from error
 
     def change(state: "State") -> "tuple[str, State]":
         undo = checkpoints.restore(project.store, state, checkpoint)
@@ -110,7 +110,7 @@ def list_(as_json: bool) -> None:
     from holdfast.project import Project
     from holdfast.state import checkpoints
 
-    shown = [_facts(found) for found in checkpoints.found(Project.find().folder)]
+    shown = [_facts(found) for found in checkpoints.found(Project.find().store.folder)]
     if as_json:
         say_json(shown)
         return
@@ -147,11 +147,11 @@ def cleanup(days: float) -> None:
 
     project = Project.find()
     try:
-        gone = checkpoints.cleanup(project.folder, days)
+        gone = checkpoints.cleanup(project.store.folder, days)
     except OSError as error:
-        raise from_os(error, project.folder) from error
-    left = remedies.sweep(project.folder)
-    what = f"{_plural(len(gone), 'checkpoint')} removed, {len(checkpoints.names(project.folder))} kept"
+        raise from_os(error, project.store.folder) from error
+    left = remedies.sweep(project)
+    what = f"{_plural(len(gone), 'checkpoint')} removed, {len(checkpoints.names(project.store.folder))} kept"
     audit.append(project.store.trail, {"time": now(), "host": "command", "decision": f"recovery cleanup: {what}"})
     say(what + (f"; {_plural(left, 'temporary file')} removed" if left else ""))
 
@@ -253,7 +253,7 @@ def gather(project: "Project") -> dict[str, Any]:
     """What there is to say, in the keys that `--json` prints."""
     from holdfast.state import checkpoints, degraded, document, remedies, reserve, spool
 
-    waiting = spool.waiting(project.folder)
+    waiting = spool.waiting(project.store.folder)
     error = None
     try:
         state = project.read()
@@ -261,15 +261,15 @@ def gather(project: "Project") -> dict[str, Any]:
         error = str(failure)
         state = document.new(0)
         degraded.show(state, waiting)
-    names = checkpoints.names(project.folder)
+    names = checkpoints.names(project.store.folder)
     return {
         "degraded_mode": state["degraded_mode"],
-        "failed_in_a_row": degraded.in_a_row(project.folder),
+        "failed_in_a_row": degraded.in_a_row(project.store.folder),
         "spool": sum(path.endswith(spool.RECORD) for path in waiting),
         "reserve": {
-            "there": reserve.there(project.folder),
+            "there": reserve.there(project.store.folder),
             "bytes": reserve.SIZE,
-            "free": reserve.free(project.folder),
+            "free": reserve.free(project.store.folder),
         },
         "checkpoints": {"count": len(names), "newest": names[-1] if names else None},
         "recoveries": None if error else state["stats"]["recoveries"],

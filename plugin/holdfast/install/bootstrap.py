@@ -69,7 +69,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--project", default=".", metavar="DIR", help="the project's folder, made where it is missing (default: here)")
+    add("--project", default=".", metavar="DIR", help="the project's folder (default: here)")
     add("--host", action="append", choices=list(targets.HOSTS), help="may be repeated (default: those found, else all)")
     add(
         "--scope",

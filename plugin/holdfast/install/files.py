@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import stat
 
 from holdfast.errors import HoldfastError, PermissionDenied, from_os
 from holdfast.state import spool
-
-_LEFT = re.compile(r"([0-9]+)-[0-9a-f]{8}\.tmp\Z")  # process id and chance, in the name of a temporary file
 
 
 def explain(error: OSError, doing: str) -> HoldfastError:
@@ -92,7 +89,7 @@ def replace(path: str, data: bytes, mode: int = 0o666, *, follow: bool = True) -
     """
     target = os.path.realpath(path) if follow else os.path.abspath(path)
     temporary = os.path.join(
-        os.path.dirname(target), f".{os.path.basename(target)}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        os.path.dirname(target), f".{os.path.basename(target)}.{secrets.token_hex(4)}-{os.getpid()}.tmp"
     )
     try:
         try:
@@ -151,8 +148,4 @@ def remove(path: str, *, follow: bool = True) -> None:
 def sweep(path: str, *, follow: bool = True) -> None:
     """Remove what `replace` left beside a file when its process was killed. What a living process writes stays."""
     folder, name = os.path.split(os.path.realpath(path) if follow else os.path.abspath(path))
-    with contextlib.suppress(OSError):  # there is no such folder, or another user's file
-        for entry in os.listdir(folder):
-            left = entry.startswith(f".{name}.") and _LEFT.match(entry, len(name) + 2)
-            if left and not spool.alive(left[1]):
-                os.unlink(os.path.join(folder, entry))
+    spool.sweep(folder, (f".{name}",), lock_held=False)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import holdfast
 from holdfast.errors import HoldfastError, ValidationFailed
-from holdfast.install import environment, files, record, registration, settings_edit, targets, trial
+from holdfast.install import environment, files, leftovers, record, registration, settings_edit, targets, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +90,15 @@ class Place:
         """Hold the registrations of this place: two installations at once come one after the other."""
         return record.held(self.kept, self.echo)
 
+    def tidy(self) -> None:
+        """Leave nothing of ours in the user's data folder once nothing is registered for the user any more."""
+        if self.scope == "user" and not os.path.lexists(record.path(self.kept)):
+            locks = os.path.join(self.kept, "locks")
+            with contextlib.suppress(OSError):  # what else is there is not ours, or the private environment
+                os.unlink(os.path.join(locks, "install.lock"))
+                os.rmdir(locks)
+                os.rmdir(self.kept)
+
 
 def _read(path: str, host: Host) -> tuple[bytes | None, str, settings_edit.Document]:
     data = files.read(path)
@@ -103,9 +112,11 @@ def plan(place: Place, hosts: list[Host], runtime: Runtime) -> list[Change]:
     """What an installation would do to the settings files; reads and checks, writes nothing.
 
     Raises:
-        ValidationFailed: a settings file cannot be edited.
+        ValidationFailed: there is no such project, or a settings file cannot be edited.
         PermissionDenied: one cannot be written.
     """
+    if not os.path.isdir(place.project):  # a name that was mistyped, rather than one that is to be made
+        raise ValidationFailed(f"{place.project}: there is no such folder: make it first, or name the project's own")
     changes = []
     for host in hosts:
         plan_file = _plan_script if host.script else _plan_settings
@@ -165,7 +176,7 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     """Register the hooks with hosts, and make the project's `.holdfast/` where it is missing.
 
     Args:
-        project: the project's folder; made where it is missing.
+        project: the project's folder.
         hosts: their names; None for those that this user has.
         scope: `project` for settings files under the project, `user` for those in the home.
         dry_run: print what would be written, and write nothing.
@@ -225,7 +236,6 @@ def _make_folder(place: Place) -> str:
     """Make what is missing of `.holdfast/` and compile its workflow; what is wrong with that, or an empty string."""
     from holdfast.workflow import index
 
-    files.make_folder(place.project)
     files.make_folder(place.folder, 0o700)
     with contextlib.suppress(OSError):
         os.chmod(place.folder, 0o700)  # a clone brings it as git makes folders
@@ -249,8 +259,13 @@ def _register(place: Place, changes: list[Change]) -> None:
             known.append(target)
         else:
             known[known.index(old)] = target
-    # The record is first: whatever is killed between the two, the original bytes are kept.
-    record.save(place.kept, known)
+    with leftovers.marked(place.folder):
+        # The record is first: whatever is killed between the two, the original bytes are kept.
+        record.save(place.kept, known)
+        _write(place, changes)
+
+
+def _write(place: Place, changes: list[Change]) -> None:
     for change in changes:
         shown = place.shown(change.path)
         if change.differs():
@@ -301,10 +316,10 @@ def _missing_folders(path: str) -> int:
     return 0 if os.path.isdir(folder) or folder == path else 1 + _missing_folders(folder)
 
 
-def _remove_folders(path: str, made: int) -> None:
+def _remove_folders(path: str, target: Target | None) -> None:
     """Remove the folders that were made for a file, from it upwards; none that holds anything."""
     with contextlib.suppress(OSError):  # it is not empty: the user's
-        for _ in range(made):
+        for _ in range(target.folders_made if target is not None else 0):
             path = os.path.dirname(path)
             os.rmdir(path)
 
@@ -333,7 +348,10 @@ def uninstall(  # noqa: PLR0913  one argument an option
     with contextlib.nullcontext() if nothing_held else place.held():
         if not nothing_held:
             _sweep(place, chosen)
-        problems = _unregister(place, chosen, dry_run=dry_run)
+        with contextlib.nullcontext() if dry_run else leftovers.marked(place.folder):
+            problems = _unregister(place, chosen, dry_run=dry_run)
+        if not nothing_held:
+            place.tidy()
     if problems:
         raise problems[0]
     if purge:
@@ -372,6 +390,8 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
     """Take our entries out of one settings file; whether there was anything to do."""
     before = files.read(path)
     if before is None:
+        if not dry_run:  # we may have been killed between the file and its folder
+            _remove_folders(path, target)
         return False
     if target is not None and target.restorable and record.seal(before) == target.sha256_after:
         after = target.original_bytes()
@@ -399,7 +419,6 @@ def _restore(place: Place, path: str, host: Host, target: Target | None, *, dry_
     else:
         files.remove(path)
         said = "deleted, for it was made by us"
-        if target is not None:
-            _remove_folders(path, target.folders_made)
+        _remove_folders(path, target)
     place.echo(f"{host.name}: {place.shown(path)}: {said}")
     return True

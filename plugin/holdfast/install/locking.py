@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import LockTimeout
 from holdfast.install.files import explain
+from holdfast.state.guard import absent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ def _still_there(fd: int, path: str) -> bool:
 
 @contextlib.contextmanager
 def locked(path: str, waiting: Callable[[], None], budget: float = BUDGET) -> Iterator[None]:
-    """Hold the lock file `path`, which stays.
+    """Hold the lock file `path`, which stays. Where the file system has no locks, nobody is kept out.
 
     Args:
         path: the lock file; made where it is missing.
@@ -70,6 +71,8 @@ def locked(path: str, waiting: Callable[[], None], budget: float = BUDGET) -> It
                 break
             os.close(fd)
         except OSError as error:
+            if absent(error):  # all that is written is replaced as a whole: the lock only keeps the order
+                break
             os.close(fd)
             if error.errno not in TAKEN:
                 raise explain(error, f"cannot lock {path}") from None

@@ -5,15 +5,12 @@ holder is gone.
 """
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 
 from holdfast.errors import LockTimeout
 from holdfast.state import guard
 
-# ENOTSUP is EOPNOTSUPP on Linux and another number elsewhere.
-ABSENT = (errno.ENOSYS, errno.EOPNOTSUPP, getattr(errno, "ENOTSUP", errno.ENOSYS), errno.ENOLCK)
 NONE = -1  # stands for the descriptor of a lock that the file system does not have
 
 
@@ -53,7 +50,7 @@ def seize(path: str, budget: float = 0.0) -> int:
     try:
         return guard.acquire(path, budget, path)[0]
     except OSError as error:
-        if error.errno in ABSENT:
+        if guard.absent(error):
             return NONE
         raise
 

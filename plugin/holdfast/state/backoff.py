@@ -28,12 +28,20 @@ PASSING = (errno.EINTR, errno.EBUSY, errno.EAGAIN, getattr(errno, "ESTALE", errn
 PASSING_WINDOWS = (32, 33)
 
 
-def until(attempt: Callable[[], bool], seconds: float) -> bool:
-    """Try until `attempt` answers True, at most `seconds`; whether it did."""
+def until(attempt: Callable[[], bool], seconds: float, pause: "Callable[[float], float] | None" = None) -> bool:
+    """Try until `attempt` answers True, at most `seconds`; whether it did.
+
+    Args:
+        attempt: tries.
+        seconds: how long.
+        pause: seconds until the next try, given those that were waited; by default exponential with jitter.
+    """
     retrying = Retrying(
         retry=retry_if_result(lambda done: not done),
         stop=stop_after_delay(seconds),
-        wait=wait_random_exponential(multiplier=0.005, max=0.1),
+        wait=(lambda state: pause(state.seconds_since_start or 0.0))
+        if pause
+        else wait_random_exponential(multiplier=0.005, max=0.1),
         retry_error_callback=lambda _: False,
     )
     return bool(retrying(attempt))

@@ -136,16 +136,21 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
 
 
 def dated(folder: str) -> "list[str]":
-    """The dated copies' names, oldest first."""
+    """The dated copies' names, oldest first: by their revisions, which go on when a clock is set back."""
     try:
         names = os.listdir(join(folder, FOLDER))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted((name for name in names if name.startswith(PREFIX) and name.endswith(".json")), key=parts)
+    return sorted((name for name in names if name.startswith(PREFIX) and name.endswith(".json")), key=_age)
+
+
+def _age(name: str) -> "tuple[int, str, str]":
+    at, revision, reason = parts(name)
+    return revision, at, reason
 
 
 def parts(name: str) -> "tuple[str, int, str]":
-    """The UTC time, the revision and the reason in a dated copy's name, in the order of age."""
+    """The UTC time, the revision and the reason in a dated copy's name."""
     at, _, rest = name[len(PREFIX) : -len(".json")].partition("-r")
     revision, _, reason = rest.partition("-")
     return at, int(revision) if revision.isdecimal() else 0, reason

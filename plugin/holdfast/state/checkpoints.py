@@ -75,9 +75,9 @@ def create(
         raise ValidationFailed(f"the metadata have more than {METADATA_LIMIT >> 10} KiB: keep them elsewhere")
     at = round(time.time(), 3)
     name = stem = f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S', time.gmtime(at))}-{word}"
-    taken = set(names(folder))
+    taken = {other.lower() for other in names(folder)}  # file systems may not tell names by case
     number = 1
-    while name in taken:
+    while name.lower() in taken:
         number += 1
         name = f"{stem}-{number}"
     content = {
@@ -90,7 +90,8 @@ def create(
     }
     durable.put(path_of(folder, name), document.encode(content))
     for old in names(folder)[:-KEPT]:
-        _remove(folder, old)
+        if old != name:  # whatever the clock said when the others were made
+            _remove(folder, old)
     return name
 
 

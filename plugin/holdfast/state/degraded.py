@@ -183,10 +183,10 @@ def in_a_row(folder: str) -> int:
 
 
 def _last_success(folder: str) -> float:
-    from holdfast.state.store import place
+    from holdfast.state.store import state_of
 
     try:
-        return os.stat(place(folder, "HOLDFAST_STATE_FILE", "state.json")).st_mtime
+        return os.stat(state_of(folder)).st_mtime
     except OSError:
         return 0.0
 

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import fcntl
     import sys
+    from typing import Any
 
     if sys.platform == "win32":
         import msvcrt
@@ -26,6 +27,8 @@ else:
 
 TAKEN = (BlockingIOError, PermissionError)  # EWOULDBLOCK of flock, EACCES of msvcrt.locking
 KERNEL_WAIT = 0.25  # seconds: waiting in the kernel served two to three times as many as polling did
+
+SOFT: "dict[int, Any]" = {}  # the soft locks that stand in for such locks, by the descriptors of `acquire`
 
 
 class Busy(Exception):
@@ -67,28 +70,49 @@ def _changed(path: str) -> int:
         return 0
 
 
+def absent(error: BaseException) -> bool:
+    """Whether it is what a file system without kernel locks answers."""
+    import errno  # 0.05 ms
+
+    # ENOTSUP is EOPNOTSUPP on Linux and another number elsewhere
+    answers = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, getattr(errno, "ENOTSUP", errno.ENOSYS))
+    return isinstance(error, OSError) and error.errno in answers
+
+
+def _in_line(path: str, budget: float, guarded: str) -> bool:
+    """Whether who comes is to wait its turn: a command or a program that updates, and can wait, not a hook."""
+    return budget > 0 and fcntl is not None and guarded != path and not deadline.running()
+
+
+def _behind_others(path: str) -> bool:
+    from holdfast.state import line
+
+    return line.somebody(path)
+
+
 def acquire(path: str, budget: float, guarded: str) -> "tuple[int, float]":
     """Take the lock at `path`: at once, else by waiting in the kernel, else by tenacity's backoff.
 
     Where the lock went from hand to hand all the while, there is no point in waiting on: importing tenacity would take
-    more of the processor than the update, from those whose turn it is.
+    more of the processor than the update, from those whose turn it is. Commands and programs wait in line.
 
     Args:
         path: the lock file; made with mode 0600 where it is missing.
         budget: seconds that all of it may take; 0 = one try.
-        guarded: the file that the holders replace.
+        guarded: the file that the holders replace; `path` itself where there is none.
 
     Returns:
         A file descriptor that holds the lock until `release`, and the seconds waited.
 
     Raises:
         Busy: it was taken for the whole budget.
-        OSError: the file cannot be opened or the file system has no locks.
+        OSError: the file cannot be opened, or the file system has no locks and `path` stands for itself.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     fd = os.open(path, flags, 0o600)
     try:
-        if _try(fd):
+        in_line = _in_line(path, budget, guarded)
+        if not (in_line and _behind_others(path)) and _try(fd):
             return fd, 0.0
         start = monotonic()
         moving = False
@@ -98,15 +122,26 @@ def acquire(path: str, budget: float, guarded: str) -> "tuple[int, float]":
                 return fd, monotonic() - start
             moving = _changed(guarded) != before
         rest = budget - (monotonic() - start)
-        if rest > 0 and not moving:
-            from holdfast.state import backoff
-
-            if backoff.until(lambda: _try(fd), rest):
-                return fd, monotonic() - start
+        if rest > 0 and not moving and _wait(fd, path, rest, in_line=in_line):
+            return fd, monotonic() - start
         raise Busy(path)  # noqa: TRY301  the descriptor is closed below
-    except BaseException:
+    except BaseException as error:
         os.close(fd)
-        raise
+        if guarded == path or not absent(error):
+            raise
+    from holdfast.state import soft
+
+    return soft.acquire(path, budget, flags)
+
+
+def _wait(fd: int, path: str, seconds: float, *, in_line: bool) -> bool:
+    if in_line:
+        from holdfast.state import line
+
+        return line.wait(lambda: _try(fd), path, seconds)
+    from holdfast.state import backoff
+
+    return backoff.until(lambda: _try(fd), seconds)
 
 
 def release(fd: int) -> None:
@@ -115,3 +150,5 @@ def release(fd: int) -> None:
         os.lseek(fd, 0, 0)
         msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)  # type: ignore[name-defined,unused-ignore]
     os.close(fd)
+    if SOFT and (soft := SOFT.pop(fd, None)):
+        soft.release()

@@ -82,10 +82,13 @@ def load(store: "Store") -> "tuple[State, bool]":
         data = read(store.path)
     except FileNotFoundError:
         state = newest_copy(store.folder)
-        if state is None:
+        if state is None and not backups.dated(store.folder):
             _close_to_others(store.project)
             return document.new(now), False
         text = "The workflow state was restored from a backup: state.json was gone."
+        if state is None:
+            text = "The workflow state was gone, and no backup was valid to recover it from, so it begins anew."
+            state = _anew(store, now)
     else:
         found = parsed(data)
         if found is not None:
@@ -100,7 +103,7 @@ def load(store: "Store") -> "tuple[State, bool]":
         state = newest_copy(store.folder)
         if state is None:
             text = "The workflow state was damaged, and no backup was valid to recover it from, so it begins anew; "
-            state = document.new(now)
+            state = _anew(store, now)
         text += f"the broken file is kept as {os.path.basename(aside)}."
         state["revision"] = max(state["revision"], _revision_in(data))
     state["revision"] += 1
@@ -108,6 +111,13 @@ def load(store: "Store") -> "tuple[State, bool]":
     document.notice(state, now, text)
     audit.append(store.trail, {"time": now, "decision": "recovered", "revision": state["revision"], "error": text})
     return state, True
+
+
+def _anew(store: "Store", now: float) -> "State":
+    """A new state whose revisions go on where those of the copies end, or new copies would count as the oldest."""
+    state = document.new(now)
+    state["revision"] = max((backups.parts(name)[1] for name in backups.dated(store.folder)), default=0)
+    return state
 
 
 def parsed(data: bytes) -> "State | None":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from holdfast import errors
 from holdfast.errors import HoldfastError
 from holdfast.lean import join
-from holdfast.state import audit, backups, checkpoints, degraded, recovery, reserve, spool, store
+from holdfast.state import audit, backups, checkpoints, degraded, recovery, reserve, spool
 from holdfast.workflow import index
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def count(project: "Project", code: int, text: str) -> None:
     if code in DONE_BY_THE_STORE or code in COUNTED_AT_ONCE:
         return
     try:
-        degraded.mark(project.folder, f"{degraded.RECOVERED}{code}")
+        degraded.mark(project.store.folder, f"{degraded.RECOVERED}{code}")
     except OSError:  # it is in the trail, if that could be written
         pass
 
@@ -128,7 +128,7 @@ def _clean_locks(project: "Project") -> str:
 
 
 def _copy_to_restore(project: "Project") -> str:
-    found = recovery.newest_copy(project.folder)
+    found = recovery.newest_copy(project.store.folder)
     return f"restore the backup of revision {found['revision']}" if found else "begin anew: there is no valid backup"
 
 
@@ -152,57 +152,57 @@ def _counted(state: "State") -> int:
 
 
 def _checkpoint_to_restore(project: "Project") -> str:
-    name = checkpoints.latest(project.folder)
+    name = checkpoints.latest(project.store.folder)
     return f"restore {name}" if name else ""
 
 
 def _restore_checkpoint(project: "Project") -> str:
     """Go back to the newest checkpoint that is whole."""
-    name = checkpoints.latest(project.folder)
+    name = checkpoints.latest(project.store.folder)
     if not name:
         return ""
-    checkpoint = checkpoints.load(project.folder, name)
+    checkpoint = checkpoints.load(project.store.folder, name)
     undo = project.update(lambda state: checkpoints.restore(project.store, state, checkpoint), keep="restore")
     return f"{name} was restored; {undo} undoes it"
 
 
 def _room_to_make(project: "Project") -> str:
-    copies = reserve.spendable(project.folder)
-    left = len(_temporary(project.folder))
+    copies = reserve.spendable(project.store.folder)
+    left = len(_temporary(project))
     parts = [f"remove what dead writers left ({left} temporary files) and {len(copies)} old backups"]
-    if reserve.there(project.folder):
+    if reserve.there(project.store.folder):
         parts.append("give up the reserve where events need it")
     return ", ".join(parts)
 
 
 def _make_room(project: "Project") -> str:
     """Remove what dead writers left and the dated copies but for the newest three, oldest first."""
-    gone = sweep(project.folder)
-    copies = reserve.prune(project.folder)
+    gone = sweep(project)
+    copies = reserve.prune(project.store.folder)
     if not gone and not copies:
         return ""
     return f"{gone} temporary files and {copies} old backups were removed"
 
 
-def sweep(folder: str) -> int:
-    """Remove the temporary files that dead writers left in the project whose `.holdfast` is `folder`; how many."""
-    before = len(_temporary(folder))
-    for place, start in _writing(folder):
-        spool.sweep(place, start, lock_held=False)
-    return before - len(_temporary(folder))
+def sweep(project: "Project") -> int:
+    """Remove the temporary files that dead writers left; how many."""
+    before = len(_temporary(project))
+    for place, start in _writing(project):
+        spool.sweep(place, (start,), lock_held=False)
+    return before - len(_temporary(project))
 
 
-def _writing(folder: str) -> list[tuple[str, str]]:
+def _writing(project: "Project") -> list[tuple[str, str]]:
     """Where temporary files are made, and what their names start with there; "" where all in the folder is ours."""
-    state = store.place(folder, "HOLDFAST_STATE_FILE", "state.json")
-    inner = [(join(folder, name), "") for name in (backups.FOLDER, spool.FOLDER, checkpoints.FOLDER)]
-    return [os.path.split(state), (folder, index.NAME), (folder, reserve.NAME), *inner]
+    kept = project.store.folder
+    inner = [(join(kept, name), "") for name in (backups.FOLDER, spool.FOLDER, checkpoints.FOLDER)]
+    return [os.path.split(project.store.path), (project.folder, index.NAME), (kept, reserve.NAME), *inner]
 
 
-def _temporary(folder: str) -> set[str]:
+def _temporary(project: "Project") -> set[str]:
     """The temporary files in the project's folders, those of living writers too."""
     found = set()
-    for place, start in _writing(folder):
+    for place, start in _writing(project):
         try:
             names = os.listdir(place)
         except OSError:

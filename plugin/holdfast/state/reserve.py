@@ -75,10 +75,10 @@ def gives_way(folder: str, error: OSError) -> bool:
 
 def _prune_for_an_update(folder: str) -> bool:
     """Remove old copies until the next update fits beside the event, not only the event: updates empty the spool."""
-    from holdfast.state.store import place
+    from holdfast.state.store import state_of
 
     try:
-        size = os.stat(place(folder, "HOLDFAST_STATE_FILE", "state.json")).st_size
+        size = os.stat(state_of(folder)).st_size
     except OSError:
         size = 0
     gave = prune(folder, most=1) > 0

@@ -44,8 +44,8 @@ def put(folder: str, record: "dict[str, Any]") -> None:
             _keep(folder, name, data)
             break
         except BaseException as error:
-            if left > 1 and isinstance(error, OSError) and _gives_way(folder, error):
-                _forget(name + TEMPORARY)
+            if left > 1 and isinstance(error, OSError) and (_gives_way(folder, error) or left == TRIES):
+                _forget(name + TEMPORARY)  # what fails once may not fail twice, and only who gives up speaks of a loss
                 continue
             try:
                 os.replace(name + TEMPORARY, name + LOST)
@@ -123,29 +123,37 @@ def load(path: str) -> "dict[str, Any] | None":
     return record
 
 
-def sweep(folder: str, start: str, *, lock_held: bool) -> None:
+def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool) -> "list[str]":
     """Remove the temporary files of writers that died. Their names end with the writer's process id and `.tmp`.
 
     Args:
         folder: where they are.
-        start: the name of the file that they were to become; "" where all in the folder is ours.
+        starts: the names of the files that they were to become; "" where all in the folder is ours. Those that begin
+            with a dot are `install.files.replace`'s, with eight random digits before the process id.
         lock_held: whether the caller holds the lock that their writers need: then none of them lives.
+
+    Returns:
+        The names of what was in the folder.
     """
     try:
         names = os.listdir(folder)
     except OSError:
-        return
+        return []
     for name in names:
-        if not (name.startswith(start) and name.endswith(TEMPORARY)):
+        if not name.endswith(TEMPORARY):
             continue
-        between, _, writer = name[len(start) : -len(TEMPORARY)].replace("-", ".").rpartition(".")
-        if start and (between or not writer.isdecimal()):
-            continue  # somebody else's file beside ours
-        if lock_held or (writer.isdecimal() and not alive(writer)):
-            _forget(join(folder, name))
+        for start in starts:
+            if not name.startswith(start):
+                continue
+            between, _, writer = name[len(start) : -len(TEMPORARY)].replace("-", ".").rpartition(".")
+            if start and (len(between) != (9 if start[0] == "." else 0) or not writer.isdecimal()):
+                continue  # somebody else's file beside ours
+            if lock_held or (writer.isdecimal() and not _alive(writer)):
+                _forget(join(folder, name))
+    return names
 
 
-def alive(number: str) -> bool:
+def _alive(number: str) -> bool:
     """Whether a process with this id runs. Ours does not count: what it has begun, it has ended."""
     try:
         os.kill(int(number), 0)

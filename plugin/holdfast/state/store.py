@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Fold = Callable[[State, dict[str, Any]], None]
 
 TEMPORARY = ".tmp"
+WRITTEN = ("reserve", "index.json", ".install.json", ".workflow.yaml", ".gitignore")  # see `spool.sweep`
+INSTALLING = "installing."  # what begins so in `locks/` stands there while an installation writes
 LOOKS = 3  # how often a writer looks for what was spooled while it wrote
 
 
@@ -52,6 +54,12 @@ def home(folder: str) -> str:
         except FileExistsError:
             pass
     return f"{path}.d"
+
+
+def state_of(folder: str) -> str:
+    """The path of the state whose spool and copies are in `folder`, which `home` gave."""
+    elsewhere = getenv("HOLDFAST_STATE_FILE") and folder.endswith(".d")
+    return folder.removesuffix(".d") if elsewhere else join(folder, "state.json")
 
 
 class Outcome:
@@ -333,15 +341,18 @@ class Store:
             raise
         spool.sync(parent(self.path))
 
-    def sweep(self) -> None:
-        """Remove the temporary files that dead writers left.
+    def sweep(self) -> bool:
+        """Remove the temporary files that dead writers left; whether an installation was killed, which leaves others.
 
         Only for who holds the lock: then all writers of the state and of its copies are dead.
         """
         folder, _, name = self.path.rpartition("/")
-        spool.sweep(folder, name, lock_held=True)
-        spool.sweep(join(self.folder, backups.FOLDER), "", lock_held=True)
-        spool.sweep(join(self.folder, spool.FOLDER), "", lock_held=False)
-        spool.sweep(join(self.folder, "checkpoints"), "", lock_held=False)
-        spool.sweep(self.folder, "reserve", lock_held=False)
-        spool.sweep(self.project, "index.json", lock_held=False)
+        spool.sweep(folder, (name,), lock_held=True)
+        spool.sweep(join(self.folder, backups.FOLDER), ("",), lock_held=True)
+        spool.sweep(join(self.folder, spool.FOLDER), ("",), lock_held=False)
+        spool.sweep(join(self.folder, "checkpoints"), ("",), lock_held=False)
+        if self.folder != self.project:
+            spool.sweep(self.folder, ("reserve",), lock_held=False)
+        spool.sweep(self.project, WRITTEN, lock_held=False)
+        there = spool.sweep(join(self.project, "locks"), ("",), lock_held=False)
+        return any(name.startswith(INSTALLING) for name in there)

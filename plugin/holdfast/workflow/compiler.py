@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.dependencies import enable
 from holdfast.errors import HoldfastError
 from holdfast.lean import dumps, join, read
+from holdfast.state import guard
 from holdfast.workflow import index, patterns
 from holdfast.workflow.commands import resolve
 from holdfast.workflow.index import split
@@ -44,8 +45,23 @@ def refresh(folder: str) -> index.Index:
         os.makedirs(locks, mode=0o700, exist_ok=True)
         with FileLock(join(locks, "index.lock"), timeout=WAIT, mode=0o600):
             return index.load(folder) or _compile(folder)
-    except (Timeout, OSError):
-        return index.load(folder) or last_good(folder, "")
+    except (Timeout, OSError, NotImplementedError) as error:
+        found = index.load(folder)
+        if found is None and (isinstance(error, NotImplementedError) or guard.absent(error)):
+            return _compile(folder)  # a file system without locks: they only save work
+        return found or last_good(folder, "")
+
+
+def unwritten(folder: str) -> index.Index:
+    """The project's workflow as it is, where the index cannot be written; for commands, which can wait for it.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    try:
+        return index.Index(compiled(folder, index.fingerprint(folder)))
+    except HoldfastError as error:
+        return last_good(folder, str(error).split("\n", 1)[0])
 
 
 def _compile(folder: str) -> index.Index:
