@@ -27,7 +27,7 @@ FOLDER = ".holdfast"
 FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
 
 
-def main() -> None:
+def main(run: "type[Run] | None" = None) -> None:
     """Answer the payload on stdin as the host named by `--host` expects; never returns."""
     if "--dry-run" in sys.argv:
         from holdfast import dryrun
@@ -37,7 +37,7 @@ def main() -> None:
     if getenv("HOLDFAST_DISABLE") != "1":
         try:
             deadline.start(WHOLE)
-            answer = Run(registered(sys.argv)).answer()
+            answer = (run or Run)(registered(sys.argv)).answer()
         except BaseException:  # noqa: BLE001, S110  the host must not be disturbed; Run has written down what it could
             pass
     try:
@@ -114,6 +114,8 @@ class Run:
                 if self._stopped():
                     return None
                 index = compiled.refresh(self.folder)
+                if index.header["source"] == compiled.NEVER:
+                    return self._keep(event, index)
             if not index.concerns(event):
                 return None
             from holdfast.state.guard import Busy
@@ -129,6 +131,19 @@ class Run:
         except BaseException as error:  # noqa: BLE001  the event must not be lost, whatever broke
             self._rescue(event, error)
             return self._without_update(event, error)
+
+    def _keep(self, event: "Event", index: "Index") -> "Reply | None":
+        """Keep an event of a workflow that was never compiled: who folds it asks the index that is there by then."""
+        from holdfast.events import Reply
+
+        event.matches["unmatched"] = True
+        self._put(event)
+        error = index.header["error"]
+        self._write_down("spooled", error or "another process compiles the workflow")
+        if not error or event.moment != "session_start" or event.unheard:
+            return None
+        told = f"Holdfast keeps what happens here, and can say nothing of the workflow yet: {error}."
+        return Reply(told, told)
 
     def _stopped(self) -> bool:
         """Whether hooks shall do nothing at all: asked before a workflow that changed is compiled."""
@@ -316,6 +331,11 @@ def open_store(folder: str, index: "Index", writer: str) -> "Store":
     from holdfast.state.store import Store
 
     def fold(state: "dict[str, Any]", record: "dict[str, Any]") -> None:
-        moments.apply(state, Event.from_dict(record), index)
+        event = Event.from_dict(record)
+        if event.matches.pop("unmatched", None):
+            if not index.concerns(event):
+                return
+            prepare(event, parent(folder), index)
+        moments.apply(state, event, index)
 
     return Store(folder, fold, writer, index.kept)

@@ -280,6 +280,20 @@ def _make(prefix: str, checkout: str) -> None:
         _build(prefix, environment.MARKER, wanted, [checkout], NEEDED)
 
 
+def make_for_package(prefix: str, requirements: Sequence[str]) -> None:
+    """Make the private environment of a native package, which brings holdfast itself: the libraries alone.
+
+    Raises:
+        HoldfastError: it could not be made; which kind, the exit code says.
+    """
+    environment.check_place(prefix)
+    files.make_folder(prefix)
+    needed = [name for name in NEEDED if name != "holdfast.cli"]
+    wanted = _wanted(prefix, "", " ".join(requirements))
+    if not _up_to_date(prefix, environment.MARKER, wanted, needed):
+        _build(prefix, environment.MARKER, wanted, list(requirements), needed)
+
+
 def _make_dev(checkout: str) -> None:
     prefix = os.path.join(checkout, ".venv")
     with open(os.path.join(checkout, "pyproject.toml"), "rb") as file:

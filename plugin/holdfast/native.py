@@ -1,0 +1,141 @@
+"""A session's start where holdfast came as a host's own package, without install.py.
+
+Such a package's hooks run on the `python3` that is there. The private environment, which only the cold paths and the
+command need, is set up in the background, in the folder that the host keeps for the package's data:
+
+    environment/   the virtual environment
+    ready          what is in it, once it is whole: run.sh and bin/holdfast use none that is not
+    setup.json     {"tries", "at": Unix time, "error"}, until it is whole
+    setup.lock     held by the one process that sets it up
+    pycache/       the interpreter's own cache: nothing may be written where the package is
+"""
+
+import sys
+from time import time
+
+from holdfast import dependencies, hook
+from holdfast.events import Reply, clean
+from holdfast.lean import join, loads, os, parent, read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from holdfast.events import Event
+
+REQUIREMENTS = (
+    "click>=8.1",
+    "filelock>=3.25.2",
+    "platformdirs>=4",
+    "pydantic>=2.5",
+    "pyyaml>=6",
+    "rich>=13",
+    "tenacity>=8.2",
+)
+WHOLE = " ".join(REQUIREMENTS)
+READY = "ready"
+RECORD = "setup.json"
+ENVIRONMENT = "environment"
+TRIES = 5  # one a session's start; after that, one a day
+DAY = 86_400.0  # seconds
+SET_UP = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.install.background import main; main(sys.argv[2])"
+
+
+class Start(hook.Run):
+    """The hook of a session's start, which also says how it stands with the private environment."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        dependencies.remedy = "the private environment is not ready"
+        self.line = begin(sys.argv[sys.argv.index("--data") + 1])
+
+    def answer(self) -> bytes:
+        """Read stdin and apply what it says; in a folder without a workflow only the user is told."""
+        from holdfast import hosts
+        from holdfast.lean import dumps
+
+        said = super().answer()
+        if self.line and self.event is not None and not self.folder:
+            answer = hosts.module(self.host).render(self.event, Reply("", self.line))
+            said = dumps(answer).encode("ascii") if answer else b""
+        return said
+
+    def _apply(self, event: "Event") -> "Reply | None":
+        reply = super()._apply(event)
+        if not self.line or event.moment != "session_start" or event.unheard:
+            return reply
+        if reply is None:  # paused: the user alone is told; stopped: nobody
+            return None if self._stopped() else Reply("", self.line)
+        return Reply(f"{reply.text}\n{self.line}", f"{reply.notice} {self.line}" if reply.notice else self.line)
+
+
+def main() -> None:
+    """Answer the payload on stdin; never returns."""
+    hook.main(Start)
+
+
+def record(data: str) -> "dict[str, Any]":
+    """What `setup.json` says; {} where there is none, or none that can be used."""
+    try:
+        found = loads(read(join(data, RECORD)))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def ready(data: str) -> bool:
+    """Whether the environment holds what this release needs, and its interpreter is still there."""
+    interpreter = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    try:
+        os.stat(join(data, f"{ENVIRONMENT}/{interpreter}"))
+        return read(join(data, READY)) == WHOLE.encode()
+    except OSError:
+        return False
+
+
+def begin(data: str) -> str:
+    """Set the environment up in the background, if that is due; one line on it, or "".
+
+    Args:
+        data: the folder of the package's data.
+    """
+    if ready(data):
+        return ""
+    known = record(data)
+    tries, at, error = known.get("tries"), known.get("at"), known.get("error")
+    tries = tries if isinstance(tries, int) else 0
+    failed = f"Holdfast's private environment could not be set up: {clean(error, 400)}" if error else ""
+    if tries >= TRIES and isinstance(at, (int, float)) and 0 <= time() - at < DAY:
+        return f"{failed or 'Setting up the private environment of Holdfast did not end'}; it is tried once a day now."
+    try:
+        _start(data)
+    except OSError as refused:
+        return f"Holdfast's private environment cannot be set up: {clean(str(refused), 400)}"
+    if failed:
+        return f"{failed}; it is tried again in the background."
+    return (
+        f"Holdfast is setting up its private environment in the background ({join(data, ENVIRONMENT)}); "
+        "its hooks work meanwhile, the command comes with it."
+    )
+
+
+def _start(data: str) -> None:
+    """Start the process that sets the environment up: apart from the host, which waits for nothing of it."""
+    import subprocess
+    from os import makedirs
+
+    makedirs(data, mode=0o700, exist_ok=True)  # not every host makes it
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    cache = f"pycache_prefix={join(data, 'pycache')}"
+    root = parent(parent(__file__))
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(  # noqa: S603  this very interpreter
+        [sys.executable, "-I", "-X", cache, "-c", SET_UP, root, data],
+        stdin=nothing,
+        stdout=nothing,
+        stderr=nothing,
+        cwd=data,
+        **apart,
+    )

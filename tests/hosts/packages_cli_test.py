@@ -1,0 +1,127 @@
+"""Each native package, installed by its host's own command alone: it fires, and writes nothing where it is."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from clis import CLIS, ROOT, Stage, text
+
+from conftest import FLOW
+from holdfast.hosts import NAMES
+from holdfast.workflow import compiler
+
+pytestmark = pytest.mark.hosts
+
+NOT_OURS = (".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "build", "dist")
+# What a user types; {root} is a checkout and {package} its folder `plugin`.
+INSTALLING = {
+    ("claude", "root"): ["plugin marketplace add {root}", "plugin install holdfast@holdfast --scope user"],
+    ("claude", "package"): ["plugin marketplace add {package}", "plugin install holdfast@holdfast --scope user"],
+    ("codex", "root"): ["plugin marketplace add {root}", "plugin add holdfast@holdfast"],
+    ("codex", "package"): ["plugin marketplace add {package}", "plugin add holdfast@holdfast"],
+    ("gemini", "root"): ["extensions install {root} --consent --skip-settings"],
+    ("gemini", "link"): ["extensions link {root} --consent"],
+    ("copilot", "root"): ["plugin marketplace add {root}", "plugin install holdfast@holdfast"],
+    ("copilot", "direct"): ["plugin install {root}"],
+    ("copilot", "package"): ["plugin install {package}"],
+}
+DATA = {
+    "claude": ".claude/plugins/data/holdfast-holdfast",
+    "codex": ".codex/plugins/data/holdfast-holdfast",
+    "copilot": ".copilot/plugin-data/holdfast/holdfast",
+    "gemini": ".local/share/holdfast-gemini",
+}
+NO_PACKAGES = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"}  # so that the set-up fails wherever this is run
+ENDS = 120  # seconds in which the set-up must come to its end
+
+
+class Packaged(Stage):
+    """A stage without install.py: a checkout of its own, from which packages are installed."""
+
+    def __init__(self, folder, workflow=FLOW):
+        super().__init__(folder, Path(sys.prefix), workflow)
+        self.checkout = self.folder / "check out"
+        shutil.copytree(ROOT, self.checkout, ignore=shutil.ignore_patterns(*NOT_OURS))
+        config = self.home / ".codex" / "config.toml"  # it would ask for its maker's plugins
+        said = config.read_text(encoding="utf-8").replace("plugins = false", "plugins = true\nremote_plugin = false")
+        config.write_text(said, encoding="utf-8")
+        self.before = self.packaged()
+
+    def add(self, host, way):
+        """Install the package as a user would."""
+        for line in INSTALLING[host, way]:
+            words = [word.format(root=self.checkout, package=self.checkout / "plugin") for word in line.split()]
+            done = self.start(host, words)
+            assert done.code == 0, done.stdout + done.stderr
+        return self
+
+    def packaged(self):
+        """Every file of the checkout, and of its copies in the home, that belongs to a package: {path: mtime}."""
+        tops = [self.checkout, *self.home.glob(".*/plugins/cache"), *self.home.glob(".*/extensions")]
+        tops += self.home.glob(".copilot/installed-plugins")
+        return {path: path.stat().st_mtime_ns for top in tops for path in top.rglob("*") if path.is_file()}
+
+    def data(self, host):
+        """The folder of the package's data."""
+        found = self.home / DATA[host]
+        direct = self.home / ".copilot/plugin-data/_direct"
+        return next(direct.iterdir()) if host == "copilot" and direct.exists() else found
+
+    def compiled(self):
+        """The workflow is compiled, as `holdfast workflow check` or another machine's hooks would."""
+        assert not compiler.refresh(str(self.workflow.parent)).header["error"]
+        return self
+
+
+@pytest.fixture
+def packaged(ready, tmp_path, request):  # noqa: ARG001  asked for what it skips and checks
+    host = request.getfixturevalue("host")
+    if host not in NAMES or host not in CLIS:
+        pytest.skip(f"holdfast does not know {host} yet")
+    return Packaged(tmp_path / "stage")
+
+
+def pytest_generate_tests(metafunc):
+    if "way" in metafunc.fixturenames:
+        metafunc.parametrize(("host", "way"), list(INSTALLING))
+
+
+def work(stage, host, **env):
+    cli = CLIS[host]
+    steps = (cli.write(stage.project, "docs/spec/refund.md", "# Refund\n"), cli.shell("exit 3"), text("Done."))
+    run = stage.start(
+        host, cli.argv("handle the refund", "", [], fork=False), *steps, patience=ENDS, **NO_PACKAGES, **env
+    )
+    assert (run.code, run.steps_left) == (0, 0), run.stderr
+    return run
+
+
+def test_a_package_that_its_host_installed_fires_at_once_and_writes_nothing_where_it_is(host, way, packaged):
+    stage = packaged.compiled().add(host, way)
+    before = stage.packaged()
+    run = work(stage, host)
+    told = run.heard(0)
+    assert told.count("Holdfast keeps this project's workflow, shop.") == 1
+    assert "Phase 1 of 3, spec: Write the spec." in told
+    assert "Holdfast is setting up its private environment in the background" in told
+    assert "skill for this prompt: payment-rules" in told
+    assert "the phase spec is complete" in run.heard(1)
+    stats = stage.state()["stats"]
+    assert (stats["prompts"], stats["tool_calls"], stats["failures"]) == (1, 2, 1)
+    assert stage.packaged() == before
+    assert [path for path in before if path.suffix == ".pyc"] == []
+    kept = json.loads((stage.data(host) / "setup.json").read_text(encoding="utf-8"))
+    assert kept["tries"] == 1 and "a package cannot be had" in kept["error"]
+    assert not (stage.data(host) / "ready").exists()
+
+
+@pytest.mark.parametrize("host", ["claude"])
+def test_a_set_up_that_failed_is_told_at_the_next_start_and_tried_again(host, packaged):
+    stage = packaged.compiled().add(host, "root")
+    work(stage, host)
+    told = work(stage, host).heard(0)
+    assert "Holdfast's private environment could not be set up: installing holdfast's libraries: a package" in told
+    assert "it is tried again in the background." in told
+    assert json.loads((stage.data(host) / "setup.json").read_text(encoding="utf-8"))["tries"] == 2
