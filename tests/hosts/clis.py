@@ -327,7 +327,7 @@ class Stage:
         session = self.state()["current_session"]["id"] if resume or fork else ""
         return self.start(host, CLIS[host].argv(prompt, session, more, fork=fork), *steps, **env)
 
-    def start(self, host, argv, *steps, patience=1, **env):
+    def start(self, host, argv, *steps, patience=1, asks_its_maker=False, **env):
         """Start a CLI with any words, offline.
 
         Args:
@@ -335,6 +335,7 @@ class Stage:
             argv: the words after the program.
             steps: what the model answers.
             patience: seconds that what it started may go on after its end.
+            asks_its_maker: whether it is known to try the network by itself, in vain.
             env: further variables.
         """
         cli = CLIS[host]
@@ -349,5 +350,5 @@ class Stage:
         assert done.returncode == 0, done.stderr
         run = Run(**json.loads(report.read_text(encoding="utf-8")))
         assert run.left_behind == []
-        assert run.unroutable == 0, "something tried to leave the loopback"
+        assert asks_its_maker or run.unroutable == 0, "something tried to leave the loopback"
         return run

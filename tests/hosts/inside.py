@@ -3,8 +3,8 @@
     unshare --net --pid --fork --kill-child --mount-proc python inside.py JOB REPORT
 
 JOB is a pickle: {"host", "steps", "argv", "env", "cwd", "timeout" and "patience" in seconds}; `{url}` in argv and env
-stands for the server. REPORT becomes JSON: the requests, what the CLI printed and how it ended, the processes it left behind, and how
-often something tried to leave the loopback.
+stands for the server. REPORT becomes JSON: the requests, what the CLI printed and how it ended, the processes it left
+behind, and how often something tried to leave the loopback.
 """
 
 import fcntl
