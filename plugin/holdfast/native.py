@@ -47,7 +47,10 @@ class Start(hook.Run):
     def __init__(self, host: str) -> None:
         super().__init__(host)
         dependencies.remedy = "the private environment is not ready"
-        self.line = begin(sys.argv[sys.argv.index("--data") + 1])
+        try:
+            self.line = begin(sys.argv[sys.argv.index("--data") + 1])
+        except Exception as error:  # noqa: BLE001  the session's start is to be kept whatever becomes of the set-up
+            self.line = f"Holdfast's private environment cannot be set up: {clean(str(error), 400)}"
 
     def answer(self) -> bytes:
         """Read stdin and apply what it says; in a folder without a workflow only the user is told."""
@@ -83,6 +86,12 @@ def record(data: str) -> "dict[str, Any]":
     return found if isinstance(found, dict) else {}
 
 
+def tries(known: "dict[str, Any]") -> int:
+    """How often the set-up was begun."""
+    count = known.get("tries")
+    return count if isinstance(count, int) else 0
+
+
 def ready(data: str) -> bool:
     """Whether the environment holds what this release needs, and its interpreter is still there."""
     interpreter = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
@@ -102,15 +111,12 @@ def begin(data: str) -> str:
     if ready(data):
         return ""
     known = record(data)
-    tries, at, error = known.get("tries"), known.get("at"), known.get("error")
-    tries = tries if isinstance(tries, int) else 0
-    failed = f"Holdfast's private environment could not be set up: {clean(error, 400)}" if error else ""
-    if tries >= TRIES and isinstance(at, (int, float)) and 0 <= time() - at < DAY:
+    error = clean(str(known.get("error") or ""), 400)
+    failed = f"Holdfast's private environment could not be set up: {error}" if error else ""
+    at = known.get("at")
+    if tries(known) >= TRIES and isinstance(at, (int, float)) and 0 <= time() - at < DAY:
         return f"{failed or 'Setting up the private environment of Holdfast did not end'}; it is tried once a day now."
-    try:
-        _start(data)
-    except OSError as refused:
-        return f"Holdfast's private environment cannot be set up: {clean(str(refused), 400)}"
+    _start(data)
     if failed:
         return f"{failed}; it is tried again in the background."
     return (

@@ -32,8 +32,7 @@ def _set_up(data: str) -> None:
     if native.ready(data):
         return
     record, ready = os.path.join(data, native.RECORD), os.path.join(data, native.READY)
-    tries = native.record(data).get("tries")
-    entry: dict[str, Any] = {"tries": (tries if isinstance(tries, int) else 0) + 1, "at": time.time(), "error": ""}
+    entry: dict[str, Any] = {"tries": native.tries(native.record(data)) + 1, "at": time.time(), "error": ""}
     _write(record, entry)  # first, so that a try that is killed counts
     files.remove(ready)
     try:
