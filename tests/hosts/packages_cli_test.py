@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from clis import CLIS, ROOT, Stage, text
+from clis import CLIS, ROOT, Stage, call, text
 
 from conftest import FLOW
 from holdfast.hosts import NAMES
+from holdfast.native import WHOLE
 from holdfast.workflow import compiler
 
 pytestmark = pytest.mark.hosts
@@ -68,6 +69,16 @@ class Packaged(Stage):
         direct = self.home / ".copilot/plugin-data/_direct"
         return next(direct.iterdir()) if host == "copilot" and direct.exists() else found
 
+    def ready(self, host):
+        """The private environment is there: another one, which has the same libraries."""
+        data = self.data(host)
+        (data / "environment" / "bin").mkdir(parents=True)
+        python = data / "environment" / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.chmod(0o755)
+        (data / "ready").write_text(WHOLE)
+        return self
+
     def compiled(self):
         """The workflow is compiled, as `holdfast workflow check` or another machine's hooks would."""
         assert not compiler.refresh(str(self.workflow.parent)).header["error"]
@@ -123,3 +134,44 @@ def test_a_set_up_that_failed_is_told_at_the_next_start_and_tried_again(new_pack
     assert "Holdfast's private environment could not be set up: installing holdfast's libraries: a package" in told
     assert "it is tried again in the background." in told
     assert json.loads((stage.data("claude") / "setup.json").read_text(encoding="utf-8"))["tries"] == 2
+
+
+def test_claude_code_finds_nothing_to_say_against_its_plugin(new_package):
+    stage = new_package("claude", "root")
+    for path in (stage.checkout / "plugin", stage.checkout / ".claude-plugin" / "marketplace.json"):
+        done = stage.start("claude", ["plugin", "validate", "--strict", str(path)])
+        assert (done.code, "Validation passed" in done.stdout) == (0, True), done.stdout
+
+
+def test_claude_code_has_the_command_on_its_path_the_skill_and_the_slash_command(new_package):
+    stage = new_package("claude", "root").ready("claude")
+    cli = CLIS["claude"]
+    words = cli.argv("go on", "", ["--allowedTools", "Bash Skill"], fork=False)
+    steps = (
+        cli.shell("holdfast task add 'Find out when'"),
+        call("Skill", {"skill": "holdfast:holdfast"}),
+        text("Done."),
+    )
+    run = stage.start("claude", words, *steps)
+    assert (run.code, run.steps_left) == (0, 0), run.stderr
+    assert "find-out-when" in run.heard(1)
+    assert "# The command `holdfast`" in run.heard(2) and "holdfast signal emit NAME" in run.heard(2)
+    assert [task["title"] for task in stage.state()["tasks"].values()] == ["Find out when"]
+    run = stage.start("claude", cli.argv("/holdfast:status", "", [], fork=False), text("It is in spec."))
+    assert (run.code, run.steps_left) == (0, 0), run.stderr
+    assert "What `holdfast status` says:" in run.heard(0) and "1 of 3, spec: Write the spec" in run.heard(0)
+
+
+@pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
+def test_a_package_beside_what_install_py_registered_counts_each_event_once(name, new_package, prefix):
+    stage = new_package(name, "root")
+    stage.prefix = prefix
+    stage.install(name)
+    run = work(stage, name)
+    fired = [line["moment"] for line in stage.trail()]
+    for moment, times in {"session_start": 2, "prompt": 2, "tool_done": 4, "turn_end": 2}.items():
+        assert fired.count(moment) == times, "both fired"
+    stats = stage.state()["stats"]
+    assert (stats["prompts"], stats["tool_calls"], stats["failures"]) == (1, 2, 1)
+    assert run.heard(0).count("skill for this prompt: payment-rules") == 1
+    assert run.heard(1).count("the phase spec is complete") == 1
