@@ -40,8 +40,7 @@ def package(tmp_path, bare):
 
     def run(host, given, project, *, path=f"{bare}:{os.environ['PATH']}", **env):
         variables = {**host_env(host, project), "PATH": path, "CLAUDE_PLUGIN_DATA": str(data), **env}
-        starts = ["--start"] if given["hook_event_name"] == "SessionStart" else []
-        words = [shutil.which("sh"), str(root / "hooks" / "run.sh"), host, *starts]
+        words = [shutil.which("sh"), "-c", command(host, given["hook_event_name"], root)]
         done = subprocess.run(
             words, input=json.dumps(given).encode(), cwd=project, env=variables, capture_output=True, check=False
         )
@@ -50,6 +49,12 @@ def package(tmp_path, bare):
         return SimpleNamespace(code=done.returncode, reply=reply, told=told, stdout=done.stdout.decode())
 
     return SimpleNamespace(root=root, data=data, run=run)
+
+
+def command(host, event, root):
+    """What a host runs for its event, once it has put the package's folder into it."""
+    handler = json.loads((ROOT / packaging.FILES[host]).read_text(encoding="utf-8"))["hooks"][event][0]["hooks"][0]
+    return (handler.get("bash") or handler["command"]).replace(packaging.ROOTS[host], str(root))
 
 
 def blocked(data):
@@ -92,7 +97,7 @@ def test_a_package_tells_the_start_of_a_session_from_the_rest(host):
     made = packaging.hooks(host)["hooks"]
     lines = {event: json.dumps(groups) for event, groups in made.items()}
     assert [event for event, line in lines.items() if "--start" in line] == ["SessionStart"]
-    assert all(f'run.sh\\" {host}' in line and "2>/dev/null || exit 0" in line for line in lines.values())
+    assert all(f"host={host} " in line and "2>/dev/null || exit 0" in line for line in lines.values())
 
 
 def test_every_manifest_names_this_release_and_files_that_are_there():
@@ -195,28 +200,42 @@ def test_a_data_folder_that_cannot_be_made_is_told_and_the_hooks_work(package, p
     ids=["none", "a stub"],
 )
 @pytest.mark.parametrize("host", packaging.FILES)
-def test_without_a_python_the_start_is_one_line_and_all_else_is_silent(there, host, package, project, tmp_path):
+def test_without_a_python_the_start_is_one_line_and_all_else_is_silent(there, host, package, tmp_path):
     place = tmp_path / "bin"
     place.mkdir()
     if there:
         (place / "python3").write_text(there)
         (place / "python3").chmod(0o755)
-    given = start("claude", project)  # nobody reads it
-    began = package.run(host, given, project, path=str(place)) if host in ("claude", "codex", "gemini") else None
-    words = [shutil.which("sh"), str(package.root / "hooks" / "run.sh"), host]
     env = {"PATH": str(place), "HOME": str(tmp_path)}
-    done = subprocess.run([*words, "--start"], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and done.stdout.count("\n") == 1
-    (said,) = json.loads(done.stdout).items()
-    assert said[0] == ("additionalContext" if host == "copilot" else "systemMessage")
-    assert "no python3 (3.10 or newer) can be run here" in said[1]
-    assert began is None or (began.code, began.stdout) == (0, done.stdout)
-    line = packaging.hooks(host)["hooks"]["SessionEnd"][0]["hooks"][0]
-    command = line.get("bash") or line["command"]
-    for name in packaging.FOLDERS.values():
-        command = command.replace(name, str(package.root / "hooks"))
-    done = subprocess.run([shutil.which("sh"), "-c", command], env=env, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (place / "sh").symlink_to(shutil.which("sh"))  # which Codex's line looks for
+
+    def run(event):
+        words = [shutil.which("sh"), "-c", command(host, event, package.root)]
+        return subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+
+    began = run("SessionStart")
+    assert (began.returncode, began.stderr, began.stdout.count("\n")) == (0, "", 1)
+    ((key, told),) = json.loads(began.stdout).items()
+    assert key == ("additionalContext" if host == "copilot" else "systemMessage")
+    assert "no python3 (3.10 or newer) can be run" in told
+    for event in set(packaging.hooks(host)["hooks"]) - {"SessionStart"}:
+        done = run(event)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash", "zsh"])
+@pytest.mark.parametrize("gone", ["hooks/run.sh", "hooks/run.py", "holdfast/start.py"])
+@pytest.mark.parametrize("host", packaging.FILES)
+def test_a_package_that_is_half_gone_disturbs_nobody(host, gone, shell, package, tmp_path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    (package.root / gone).unlink()
+    for event in packaging.hooks(host)["hooks"]:
+        words = [shutil.which(shell), "-c", command(host, event, package.root)]
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CLAUDE_PLUGIN_DATA": str(package.data)}
+        done = subprocess.run(words, input=b"{}", env=env, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.count(b"\n") <= (event == "SessionStart")
 
 
 def test_an_old_python_is_known_by_the_file_that_it_is_given():
@@ -289,6 +308,7 @@ def test_the_environment_is_made_in_the_background_and_serves_hooks_and_the_comm
     if failed:
         pytest.skip(f"no network: {failed}")
     assert not (package.data / "setup.json").exists()
+    (bundle,) = package.data.glob("hooks.*.bytecode")
     before = files(package.root)
     went_on = package.run("claude", edit_call("claude", project, "docs/spec/a.md"), project, path="/nowhere")
     assert "the phase spec is complete" in went_on.told, "by the environment's own interpreter and libraries"
@@ -308,6 +328,15 @@ def test_the_environment_is_made_in_the_background_and_serves_hooks_and_the_comm
     )
     assert (done.returncode, done.stderr) == (0, "") and "Phase 2 of 3, build" in done.stdout
     assert files(package.root) == before
+    was = bundle.stat().st_mtime_ns
+    (package.root / "holdfast" / "state" / "new_module.py").touch()  # the folder that the host uses was updated
+    package.run("claude", start("claude", project, "resume"), project, path="/nowhere")
+    until = time.monotonic() + 60
+    while not bundle.exists() or bundle.stat().st_mtime_ns == was:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    (package.root / "holdfast" / "state" / "store.py").write_text("raise RuntimeError\n")  # in place: the file counts
+    assert "Phase 2 of 3" in package.run("claude", start("claude", project, "clear"), project, path="/nowhere").told
     (package.data / "ready").write_text("what an older release needed")
     assert SETTING_UP in package.run("claude", start("claude", project, "resume"), project, path="/nowhere").told
     ended(package.data)

@@ -14,11 +14,11 @@ FILES = {
     "copilot": "plugin/hooks/copilot.json",
     "gemini": "hooks/hooks.json",
 }
-FOLDERS = {
-    "claude": "${CLAUDE_PLUGIN_ROOT}/hooks",
-    "codex": "${CLAUDE_PLUGIN_ROOT}/hooks",
-    "copilot": "${COPILOT_HOOK_DIR}",
-    "gemini": "${extensionPath}/plugin/hooks",
+ROOTS = {
+    "claude": "${CLAUDE_PLUGIN_ROOT}",
+    "codex": "$CLAUDE_PLUGIN_ROOT",  # from the environment: what Codex itself puts in might hold a quote
+    "copilot": "${COPILOT_HOOK_DIR}/..",
+    "gemini": "${extensionPath}/plugin",
 }
 COMMANDS = ("command", "commandWindows", "bash", "powershell")
 
@@ -37,7 +37,8 @@ def manifest(host):
 def handler(host, given):
     """The same handler as the package has it."""
     starts = "/session_resume.py" in next(given[key] for key in COMMANDS if key in given)
-    words = f'sh "{FOLDERS[host]}/run.sh" {host}{" --start" if starts else ""} 2>/dev/null || exit 0'
+    line = f'root="{ROOTS[host]}" host={host} start={"--start" if starts else ""}; command . "$root/hooks/run.sh"'
+    words = f"sh -c '{line}' 2>/dev/null || exit 0" if host == "codex" else f"{line} 2>/dev/null || exit 0"
     kept = {key: value for key, value in given.items() if key not in COMMANDS}
     if host == "copilot":
         return {"type": "command", "bash": words, "timeoutSec": given.get("timeoutSec") or given["timeout"]}

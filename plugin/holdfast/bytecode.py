@@ -31,13 +31,17 @@ OTHERS = (
 HOT = (*ALWAYS, *PROJECT, *OTHERS)
 
 
-def bundle(folder: str) -> str:
+def bundle(folder: str, data: str = "") -> str:
     """Write the file for the package at `folder`, unless it is there already; its path.
+
+    Args:
+        folder: the package's.
+        data: where the file shall be, if not beside the modules.
 
     Raises:
         OSError: it cannot be read or written. Hooks then start from the modules.
     """
-    target = start.file_name(folder)
+    target = start.file_name(folder, data)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     made_from = (os.stat(folder).st_mtime_ns, folder)
     if _made_from(target) == made_from:

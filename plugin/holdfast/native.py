@@ -7,7 +7,8 @@ command need, is set up in the background, in the folder that the host keeps for
     ready          what is in it, once it is whole: run.sh and bin/holdfast use none that is not
     setup.json     {"tries", "at": Unix time, "error"}, until it is whole
     setup.lock     held by the one process that sets it up
-    pycache/       the interpreter's own cache: nothing may be written where the package is
+    hooks.….bytecode, pycache/    the hooks' modules as one file, and the interpreter's own cache: nothing may be
+                   written where the package is
 """
 
 import sys
@@ -16,6 +17,7 @@ from time import time
 from holdfast import dependencies, hook
 from holdfast.events import Reply, clean
 from holdfast.lean import join, loads, os, parent, read
+from holdfast.start import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ WHOLE = " ".join(REQUIREMENTS)
 READY = "ready"
 RECORD = "setup.json"
 ENVIRONMENT = "environment"
+PARTS = (".", "hosts", "moments", "state", "workflow")  # the folders of what is in the file of bytecode
 TRIES = 5  # one a session's start; after that, one a day
 DAY = 86_400.0  # seconds
 SET_UP = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.install.background import main; main(sys.argv[2])"
@@ -102,6 +105,16 @@ def ready(data: str) -> bool:
         return False
 
 
+def bundled(data: str) -> bool:
+    """Whether the file of bytecode is newer than the package, which a host may use where somebody updates it."""
+    package = parent(__file__)
+    try:
+        made = os.stat(file_name(package, data)).st_mtime_ns
+        return all(os.stat(join(package, name)).st_mtime_ns < made for name in PARTS)
+    except OSError:
+        return False
+
+
 def begin(data: str) -> str:
     """Set the environment up in the background, if that is due; one line on it, or "".
 
@@ -109,6 +122,8 @@ def begin(data: str) -> str:
         data: the folder of the package's data.
     """
     if ready(data):
+        if not bundled(data):
+            _start(data)
         return ""
     known = record(data)
     error = clean(str(known.get("error") or ""), 400)

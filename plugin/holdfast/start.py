@@ -79,21 +79,21 @@ def load(entries: "list[Any]") -> None:
         setattr(sys.modules[above], last, module)
 
 
-def file_name(folder: str) -> str:
-    """The path of the file for the package at `folder`."""
-    return f"{folder}/__pycache__/hooks.{sys.implementation.cache_tag}.bytecode"
+def file_name(folder: str, data: str = "") -> str:
+    """The path of the file for the package at `folder`: beside its modules, or in the folder `data`."""
+    return f"{data or folder + '/__pycache__'}/hooks.{sys.implementation.cache_tag}.bytecode"
 
 
-def prepare() -> None:
+def prepare(data: str = "") -> None:
     """Let the hooks' modules come from the file, if it is there and of this release."""
     try:
         folder = os.fspath(folders[0])
-        fd = os.open(file_name(folder), os.O_RDONLY)
+        fd = os.open(file_name(folder, data), os.O_RDONLY)
         try:
-            data = os.read(fd, os.fstat(fd).st_size)
+            content = os.read(fd, os.fstat(fd).st_size)
         finally:
             os.close(fd)
-        made_from, always, *more = loads(data)  # noqa: S302  an install of ours wrote it, where modules are
+        made_from, always, *more = loads(content)  # noqa: S302  an install of ours wrote it, where modules are
         if made_from == (os.stat(folder).st_mtime_ns, folder):
             sys.meta_path.insert(0, Bytecode(*more))
             load(loads(always))  # noqa: S302  likewise
@@ -101,12 +101,20 @@ def prepare() -> None:
         pass
 
 
-def main() -> None:
-    """Answer the payload on stdin; never returns."""
+def main(data: str = "", starts: bool = False) -> None:
+    """Answer the payload on stdin; never returns.
+
+    Args:
+        data: the folder of a native package's data, or "".
+        starts: whether a session starts, in a native package.
+    """
     gc.disable()  # a process of 10 ms is over before a collection pays
     try:
-        prepare()
-        from holdfast.hook import main as run
+        prepare(data)
+        if starts:
+            from holdfast.native import main as run
+        else:
+            from holdfast.hook import main as run
     except BaseException:
         if "--dry-run" in sys.argv:
             raise

@@ -6,16 +6,13 @@ This file must parse on every Python, so that an old one can say so.
 
 import sys
 
-DATA = sys.argv[sys.argv.index("--data") + 1]
 STARTS = "--start" in sys.argv
 if sys.version_info < (3, 10):  # noqa: UP036  the python3 that is there may be any
     sys.exit(1 if STARTS else 0)  # run.sh says why
+DATA = sys.argv[sys.argv.index("--data") + 1]
 sys.pycache_prefix = DATA + "/pycache"
 sys.path.insert(0, __file__.rpartition("hooks")[0])
 
-if STARTS:
-    from holdfast.native import main
-else:
-    from holdfast.start import main
+from holdfast.start import main  # noqa: E402
 
-main()
+main(DATA, STARTS)

@@ -1,7 +1,7 @@
 """Set up the private environment of a native package: what `holdfast.native` starts at a session's start.
 
-Nobody watches it: what it came to is in the folder, and the next session's start tells it. It always ends, since
-every step of it does: pip gives up by its own timeouts.
+Nobody watches it: what it came to is in the folder, and the next session's start tells it. It always ends, since every
+step of it does: pip gives up by its own timeouts. At its end it also puts the hooks' modules into one file of bytecode.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import time
 from typing import Any
 
-from holdfast import native
+from holdfast import bytecode, native, start
 from holdfast.errors import HoldfastError
 from holdfast.install import bootstrap, files
 from holdfast.install.locking import locked
@@ -25,12 +25,19 @@ def main(data: str) -> None:
     lock = os.path.join(data, LOCK)
     # suppressed: another is at it, or the folder cannot be written, so that it could not be told either
     with contextlib.suppress(HoldfastError, OSError), locked(lock, lambda: None, budget=0.0):
-        _set_up(data)
+        if not native.ready(data):
+            _set_up(data)
+        if native.ready(data) and not native.bundled(data):
+            _bundle(data)
+
+
+def _bundle(data: str) -> None:
+    package = os.path.dirname(native.__file__)
+    files.remove(start.file_name(package, data))  # it may be of an earlier state of the same folder
+    bytecode.bundle(package, data)
 
 
 def _set_up(data: str) -> None:
-    if native.ready(data):
-        return
     record, ready = os.path.join(data, native.RECORD), os.path.join(data, native.READY)
     entry: dict[str, Any] = {"tries": native.tries(native.record(data)) + 1, "at": time.time(), "error": ""}
     _write(record, entry)  # first, so that a try that is killed counts
