@@ -113,9 +113,11 @@ class Run:
             if index is None:
                 if self._stopped():
                     return None
+                event.matches["unmatched"] = True  # whatever becomes of the compilation: who folds it asks
                 index = compiled.refresh(self.folder)
                 if index.header["source"] == compiled.NEVER:
                     return self._keep(event, index)
+                event.matches.clear()
             if not index.concerns(event):
                 return None
             from holdfast.state.guard import Busy
@@ -136,7 +138,6 @@ class Run:
         """Keep an event of a workflow that was never compiled: who folds it asks the index that is there by then."""
         from holdfast.events import Reply
 
-        event.matches["unmatched"] = True
         self._put(event)
         error = index.header["error"]
         self._write_down("spooled", error or "another process compiles the workflow")

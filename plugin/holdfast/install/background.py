@@ -43,9 +43,17 @@ def _set_up(data: str) -> None:
     _write(record, entry)  # first, so that a try that is killed counts
     files.remove(ready)
     try:
-        bootstrap.make_for_package(os.path.join(data, native.ENVIRONMENT), native.REQUIREMENTS)
+        bootstrap.make_for_package(
+            os.path.join(data, native.ENVIRONMENT),
+            native.REQUIREMENTS,
+            os.path.dirname(os.path.dirname(native.__file__)),
+            os.path.join(data, "pycache"),
+        )
     except HoldfastError as error:
-        _write(record, {**entry, "error": str(error)})
+        told = str(error)
+        for asked in (" and run this again", ", then run this again"):  # the user ran nothing
+            told = told.replace(asked, "")
+        _write(record, {**entry, "error": told})
     except Exception as error:  # noqa: BLE001  nobody would see a traceback
         _write(record, {**entry, "error": f"{type(error).__name__}: {error}"})
     else:
