@@ -14,7 +14,7 @@ command need, is set up in the background, in the folder that the host keeps for
 import sys
 from time import time
 
-from holdfast import dependencies, hook
+from holdfast import deadline, dependencies, hook
 from holdfast.events import Reply, clean
 from holdfast.lean import join, loads, os, parent, read
 from holdfast.start import file_name
@@ -50,10 +50,6 @@ class Start(hook.Run):
     def __init__(self, host: str) -> None:
         super().__init__(host)
         dependencies.remedy = "the private environment is not ready"
-        try:
-            self.line = begin(sys.argv[sys.argv.index("--data") + 1])
-        except Exception as error:  # noqa: BLE001  the session's start is to be kept whatever becomes of the set-up
-            self.line = f"Holdfast's private environment cannot be set up: {clean(str(error), 400)}"
 
     def answer(self) -> bytes:
         """Read stdin and apply what it says; in a folder without a workflow only the user is told."""
@@ -61,18 +57,29 @@ class Start(hook.Run):
         from holdfast.lean import dumps
 
         said = super().answer()
-        if self.line and self.event is not None and not self.folder:
-            answer = hosts.module(self.host).render(self.event, Reply("", self.line))
-            said = dumps(answer).encode("ascii") if answer else b""
-        return said
+        if self.event is None or self.folder:
+            return said
+        line = set_up_line()
+        answer = hosts.module(self.host).render(self.event, Reply("", line)) if line else None
+        return dumps(answer).encode("ascii") if answer else b""
 
     def _apply(self, event: "Event") -> "Reply | None":
         reply = super()._apply(event)
-        if not self.line or event.moment != "session_start" or event.unheard:
+        line = set_up_line()
+        if not line or event.moment != "session_start" or event.unheard:
             return reply
         if reply is None:  # paused: the user alone is told; stopped: nobody
-            return None if self._stopped() else Reply("", self.line)
-        return Reply(f"{reply.text}\n{self.line}", f"{reply.notice} {self.line}" if reply.notice else self.line)
+            return None if self._stopped() else Reply("", line)
+        return Reply(f"{reply.text}\n{line}", f"{reply.notice} {line}" if reply.notice else line)
+
+
+def set_up_line() -> str:
+    """What `begin` says, whatever becomes of it: the reply must not be lost."""
+    deadline.stop()  # the event is kept; to be rung at between here and the answer would only lose that
+    try:
+        return begin(sys.argv[sys.argv.index("--data") + 1])
+    except Exception as error:  # noqa: BLE001  whatever it is, it is not worth the answer
+        return f"Holdfast's private environment cannot be set up: {clean(str(error), 400)}"
 
 
 def main() -> None:
