@@ -223,14 +223,14 @@ def test_without_a_python_the_start_is_one_line_and_all_else_is_silent(there, ho
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("shell", ["sh", "bash", "dash", "zsh"])
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
 @pytest.mark.parametrize("gone", ["hooks/run.sh", "hooks/run.py", "holdfast/start.py"])
 @pytest.mark.parametrize("host", packaging.FILES)
 def test_a_package_that_is_half_gone_disturbs_nobody(host, gone, shell, package, tmp_path):
     if shutil.which(shell) is None:
         pytest.skip(f"no {shell} here")
     (package.root / gone).unlink()
-    for event in packaging.hooks(host)["hooks"]:
+    for event in ("SessionStart", "SessionEnd"):
         words = [shutil.which(shell), "-c", command(host, event, package.root)]
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CLAUDE_PLUGIN_DATA": str(package.data)}
         done = subprocess.run(words, input=b"{}", env=env, capture_output=True, check=False)
