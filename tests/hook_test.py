@@ -6,6 +6,7 @@ import os
 import sys
 
 import pytest
+from filelock import FileLock
 
 from commanding import run
 from firing import HOSTS, audit_of, edit_call, fire, make_project, prompt, shell_call, start, state_of
@@ -289,3 +290,16 @@ def test_something_in_the_spools_place_is_put_aside(project):
     (project / ".holdfast" / "spool").write_text("not a folder")
     fire("claude", edit_call("claude", project, "src/a.py"), project)
     assert state_of(project)["stats"]["tool_calls"] == 1
+
+
+def test_a_call_while_another_process_compiles_the_first_index_is_kept_and_means_what_it_means(project):
+    (project / ".holdfast" / "index.json").unlink()
+    (project / ".holdfast" / "locks").mkdir(exist_ok=True)
+    with FileLock(project / ".holdfast" / "locks" / "index.lock"):
+        assert fire("claude", edit_call("claude", project, "docs/spec/a.md"), project).stdout == ""
+        assert [line["decision"] for line in audit_of(project)] == ["spooled"]
+    said = fire("claude", edit_call("claude", project, "src/a.py"), project)
+    assert said.code == 0
+    state = state_of(project)
+    assert state["stats"]["tool_calls"] == 2 and "SPEC_WRITTEN" in state["signals"]
+    assert state["phase"] == "build"

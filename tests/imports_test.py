@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from firing import HOSTS, command_of, edit_call, fire, host_env, payload, prompt, shell_call, start
+from firing import HOSTS, ROOT, command_of, edit_call, fire, host_env, payload, prompt, shell_call, start
 
 # Built in, or small and in C.
 STANDARD = {"_blake2", "_json", "_signal", "_sre", "fcntl", "gc", "posix", "time"}
@@ -145,3 +145,13 @@ def test_a_disabled_hook_costs_less_still(project):
 
 def test_an_import_that_a_hook_must_not_do_would_be_seen(project):
     assert {"json", "re", "typing"} <= by_program("import json, typing", project) - by_program("pass", project)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_native_packages_hook_imports_no_more_than_one_of_install_py(host, project, tmp_path):
+    fire(host, start(host, project), project)
+    words = [sys.executable, "-I", "-S", "-X", "importtime", str(ROOT / "plugin" / "hooks" / "run.py")]
+    words += ["--host", host, "--data", str(tmp_path / "data")]
+    given = json.dumps(edit_call(host, project, "docs/spec/a.md")).encode()
+    first, _said = imported(words, project, host, given)
+    assert set(first) - by_program("pass", project) <= ALLOWED["post_tool_use"] | STANDARD | {f"holdfast.hosts.{host}"}

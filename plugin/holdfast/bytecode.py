@@ -35,13 +35,17 @@ GROUPS = (ALWAYS, PROJECT, *((name,) for name in OTHERS))
 NATIVE = ("_json", "_blake2", "fcntl")  # some builds have them built in
 
 
-def bundle(folder: str) -> str:
+def bundle(folder: str, data: str = "") -> str:
     """Write the file for the package at `folder`, unless it is there already; its path.
+
+    Args:
+        folder: the package's.
+        data: where the file shall be, if not beside the modules.
 
     Raises:
         OSError: it cannot be read or written. Hooks then start from the modules.
     """
-    target = start.file_name(folder)
+    target = start.file_name(folder, data)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     mtime = os.stat(folder).st_mtime_ns
     if _made_from(target) == (mtime, folder, start.interpreter()):

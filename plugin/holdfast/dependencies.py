@@ -5,6 +5,7 @@ Costs 27 ms, so only on cold paths.
 
 import sys
 
+remedy = "run install.py again"  # where a library is missing
 _done = False
 
 

@@ -28,7 +28,7 @@ FOLDER = ".holdfast"
 FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
 
 
-def main() -> None:
+def main(run: "type[Run] | None" = None) -> None:
     """Answer the payload on stdin as the host named by `--host` expects; never returns."""
     if "--dry-run" in sys.argv:
         from holdfast import dryrun
@@ -38,7 +38,7 @@ def main() -> None:
     if getenv("HOLDFAST_DISABLE") != "1":
         try:
             deadline.start(WHOLE)
-            answer = Run(registered(sys.argv)).answer()
+            answer = (run or Run)(registered(sys.argv)).answer()
         except BaseException:  # noqa: BLE001, S110  the host must not be disturbed; Run has written down what it could
             pass
     try:
@@ -104,7 +104,7 @@ class Run:
         if self.folder:
             self._write_down("rejected", str(error)[:200] or type(error).__name__)
 
-    def _apply(self, event: "Event") -> "Reply | None":
+    def _apply(self, event: "Event") -> "Reply | None":  # noqa: PLR0911  one a reason
         """Apply the event to the project's state, or spool it."""
         from holdfast.workflow import index as compiled
 
@@ -115,7 +115,11 @@ class Run:
             if index is None:
                 if self._stopped():
                     return None
+                event.matches["unmatched"] = True  # whatever becomes of the compilation: who folds it asks
                 index = compiled.refresh(self.folder)
+                if index.header["source"] == compiled.NEVER:
+                    return self._keep(event, index)
+                event.matches.clear()
             if not index.concerns(event) and not (event.recalls and self._waits(event)):
                 return None
             from holdfast.state.guard import Busy
@@ -147,6 +151,18 @@ class Run:
             return False
         self._write_down("index damaged", "it is compiled again")
         return True
+
+    def _keep(self, event: "Event", index: "Index") -> "Reply | None":
+        """Keep an event of a workflow that was never compiled: who folds it asks the index that is there by then."""
+        from holdfast.events import Reply
+
+        self._put(event)
+        error = index.header["error"]
+        self._write_down("spooled", error or "another process compiles the workflow")
+        if not error or event.moment != "session_start" or event.unheard:
+            return None
+        told = f"Holdfast keeps what happens here, and can say nothing of the workflow yet: {error}."
+        return Reply(told, told)
 
     def _stopped(self) -> bool:
         """Whether hooks shall do nothing at all: asked before a workflow that changed is compiled."""
@@ -366,7 +382,12 @@ def open_store(folder: str, index: "Index", writer: str) -> "Store":
 
     def fold(state: "dict[str, Any]", record: "dict[str, Any]") -> None:
         try:
-            moments.apply(state, Event.from_dict(record), index)
+            event = Event.from_dict(record)
+            if event.matches.pop("unmatched", None):
+                if not index.concerns(event):
+                    return
+                prepare(event, parent(folder), index)
+            moments.apply(state, event, index)
         except Exception:
             if not index.whole():  # then it is no fault of the record, which must not be put aside for it
                 from holdfast.workflow.index import Damaged

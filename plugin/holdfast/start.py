@@ -92,9 +92,9 @@ class Bytecode:
         """Leave it as it is: it has run."""
 
 
-def file_name(folder: str) -> str:
-    """The path of the file for the package at `folder`."""
-    return f"{folder}/__pycache__/hooks.{sys.implementation.cache_tag}.bytecode"
+def file_name(folder: str, data: str = "") -> str:
+    """The path of the file for the package at `folder`: beside its modules, or in the folder `data`."""
+    return f"{data or folder + '/__pycache__'}/hooks.{sys.implementation.cache_tag}.bytecode"
 
 
 def interpreter() -> str:
@@ -125,17 +125,21 @@ def prepare(
         pass
 
 
-def main(*bytecode: "Any") -> None:
+def main(*bytecode: "Any", starts: bool = False) -> None:
     """Answer the payload on stdin; never returns.
 
     Args:
         bytecode: what `prepare` takes, if there is such a file.
+        starts: whether a session starts, in a native package.
     """
     gc.disable()  # a process of 10 ms is over before a collection pays
     try:
         if bytecode:
             prepare(*bytecode)
-        from holdfast.hook import main as run
+        if starts:
+            from holdfast.native import main as run
+        else:
+            from holdfast.hook import main as run
     except BaseException:
         if "--dry-run" in sys.argv:
             raise

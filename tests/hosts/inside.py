@@ -2,9 +2,9 @@
 
     unshare --net --pid --fork --kill-child --mount-proc python inside.py JOB REPORT
 
-JOB is a pickle: {"host", "steps", "argv", "env", "cwd", "timeout" in seconds}; `{url}` in argv and env stands for the
-server. REPORT becomes JSON: the requests, what the CLI printed and how it ended, the processes it left behind, and how
-often something tried to leave the loopback.
+JOB is a pickle: {"host", "steps", "argv", "env", "cwd", "timeout" and "patience" in seconds}; `{url}` in argv and env
+stands for the server. REPORT becomes JSON: the requests, what the CLI printed and how it ended, the processes it left
+behind, and how often something tried to leave the loopback.
 """
 
 import fcntl
@@ -57,9 +57,9 @@ def others():
     return found
 
 
-def left_behind():
-    """What still runs a second after the CLI ended."""
-    until = time.monotonic() + 1
+def left_behind(patience):
+    """What still runs so many seconds after the CLI ended."""
+    until = time.monotonic() + patience
     while (found := others()) and time.monotonic() < until:
         time.sleep(0.05)
     return found
@@ -90,7 +90,7 @@ def main(job_path, report_path):
             "seconds": round(time.monotonic() - began, 2),
             "stdout": stdout.decode("utf-8", "replace"),
             "stderr": stderr.decode("utf-8", "replace"),
-            "left_behind": left_behind(),
+            "left_behind": left_behind(job["patience"]),
             "unroutable": unroutable(),
             "steps_left": server.left,
             "requests": server.record(),

@@ -41,6 +41,11 @@ INTERRUPTED = 130
 DEV_MARKER = "holdfast-dev.json"  # not the private environment's: `--purge` must never take a checkout's .venv
 NEEDED = ("click", "filelock", "holdfast.cli", "platformdirs", "pydantic", "rich", "tenacity", "yaml")
 NEEDED_BY_TESTS = ("hypothesis", "pytest", "pytest_randomly", "xdist")
+IMPORT_ONCE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "import filelock, tenacity, holdfast.cli.root, holdfast.state.schema, holdfast.workflow.compiler; "
+    "import holdfast.workflow.loader"
+)
 # What a user may tell pip about the way to the packages. All else could install to another place, or not at all.
 PIP_KEPT = {
     *("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "NO_INDEX", "TRUSTED_HOST", "KEYRING_PROVIDER", "CONSTRAINT"),
@@ -278,6 +283,31 @@ def _make(prefix: str, checkout: str) -> None:
         _say(f"2/3 holdfast {holdfast.__version__}: up to date")
     else:
         _build(prefix, environment.MARKER, wanted, [checkout], NEEDED)
+
+
+def make_for_package(prefix: str, requirements: Sequence[str], package: str, cache: str) -> None:
+    """Make the private environment of a native package, which brings holdfast itself: the libraries alone.
+
+    They are imported once, so that what the interpreter compiles of them is in the cache before a hook needs it: with
+    a cache of its own it does not look for what pip has compiled.
+
+    Args:
+        prefix: where it shall be.
+        requirements: what is to be installed.
+        package: the folder of the package.
+        cache: the folder for the interpreter's cache.
+
+    Raises:
+        HoldfastError: it could not be made; which kind, the exit code says.
+    """
+    environment.check_place(prefix)
+    files.make_folder(prefix)
+    needed = [name for name in NEEDED if name != "holdfast.cli"]
+    wanted = _wanted(prefix, "", " ".join(requirements))
+    if not _up_to_date(prefix, environment.MARKER, wanted, needed):
+        _build(prefix, environment.MARKER, wanted, ["--no-compile", *requirements], needed)
+    once = [environment.python(prefix), "-I", "-X", f"pycache_prefix={cache}", "-c", IMPORT_ONCE, package]
+    _step(once, os.path.join(prefix, environment.LOG), "importing holdfast's libraries")
 
 
 def _make_dev(checkout: str) -> None:

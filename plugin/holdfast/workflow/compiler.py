@@ -6,7 +6,7 @@ Cold: pyyaml and pydantic are imported here, once after each change of the workf
 import os
 from typing import TYPE_CHECKING, Any
 
-from holdfast.dependencies import enable
+from holdfast import dependencies
 from holdfast.errors import HoldfastError
 from holdfast.lean import dumps, join, read
 from holdfast.state import guard
@@ -35,11 +35,11 @@ def refresh(folder: str) -> index.Index:
 
     Without the libraries, or with a folder that cannot be written, the last good index, or an empty one, serves.
     """
-    enable()
+    dependencies.enable()
     try:
         from filelock import FileLock, Timeout
     except ImportError as error:
-        return last_good(folder, f"{error.name} is not installed: run install.py again")
+        return last_good(folder, f"{error.name} is not installed: {dependencies.remedy}")
     locks = join(folder, "locks")
     try:
         os.makedirs(locks, mode=0o700, exist_ok=True)
@@ -76,7 +76,7 @@ def _compile(folder: str) -> index.Index:
         except HoldfastError as error:
             return last_good(folder, str(error).split("\n", 1)[0], source)
         except ImportError as error:
-            return last_good(folder, f"{error.name} is not installed: run install.py again")
+            return last_good(folder, f"{error.name} is not installed: {dependencies.remedy}")
     _write(join(folder, index.NAME), data)
     return index.Index(data)
 
@@ -114,7 +114,7 @@ def last_good(folder: str, error: str, source: "list[int] | None" = None) -> ind
             data = _for_this_interpreter(found, source or found.header["source"], error)
             found = index.Index(data)
     except (OSError, ValueError, KeyError, TypeError):
-        data = render(EMPTY, {}, source or [-2, 0], error)
+        data = render(EMPTY, {}, source or index.NEVER, error)
         found = index.Index(data)
     if error:
         found.header["error"] = error

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 NAME = "index.json"
 SOURCE = "workflow.yaml"
+NEVER = [-2, 0]  # the fingerprint in an index that stands for one that could not be made
 MANY_WORDS = 200  # from here on a section is parsed whole rather than searched for each word
 
 
