@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import errno
 import json
 import os
 import re
@@ -637,6 +638,17 @@ def run_py(*words, checkout=ROOT, **env):
     return subprocess.run(
         words, env={**keep, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
+
+
+def test_on_a_file_system_without_locks_an_installation_goes_on_without(app, monkeypatch):
+    def refuse(_fd):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locking, "_try", refuse)
+    install(app, "claude")
+    assert len(commands(app, "claude")) == 7
+    uninstall(app)
+    assert not (app / ".claude").exists()
 
 
 def test_an_old_python_can_read_install_py_and_says_so_in_one_line():

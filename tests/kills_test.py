@@ -21,7 +21,7 @@ import pytest
 
 import holdfast
 from commanding import environment
-from firing import edit_call, make_project, start
+from firing import edit_call, fire, make_project, start
 from holdfast.cli import main as command
 from holdfast.install import installer, trial
 from holdfast.locks import Locks
@@ -166,6 +166,44 @@ def kill_many(name, place, kills):
     return killed
 
 
+def killed_before_it_replaces(settings, shop):
+    """Install, and be killed when the settings are to be replaced."""
+    real = os.replace
+
+    def replace(source, target):
+        if target == str(settings):
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(source, target)
+
+    os.replace = replace
+    installer.install(str(shop), ["claude"], "project", dry_run=False, echo=lambda _line: None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_what_a_killed_installation_left_beside_the_settings_goes_at_the_next_start(project):
+    settings = project / ".claude" / "settings.local.json"
+    settings.parent.mkdir()
+    settings.write_text(MINE)
+    script = f"import kills_test, pathlib; kills_test.killed_before_it_replaces(*map(pathlib.Path, {[str(settings), str(project)]}))"
+    done = subprocess.run([sys.executable, "-c", script], env=beside(), capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (left,) = settings.parent.glob(".*.tmp")
+    mine = settings.with_name(".settings.local.json.tmp")
+    mine.write_text("an editor's")
+    living = settings.with_name(f".settings.local.json.12345678-{os.getpid()}.tmp")
+    living.write_text("of an installation that is at work")
+    fire("claude", start("claude", project), project)
+    assert not left.exists() and mine.exists() and living.exists()
+    assert settings.read_text() == MINE
+    assert not list((project / ".holdfast" / "locks").glob("installing.*"))
+
+
+def beside(**env):
+    """The environment in which this module can be imported."""
+    made = environment(**env)
+    return {**made, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), made["PYTHONPATH"]])}
+
+
 def look_at(shop):
     """The state reads, nobody holds a lock, and the next update works."""
     folder = shop / ".holdfast"
@@ -188,8 +226,8 @@ def look_at(shop):
 @pytest.mark.parametrize("name", WRITERS)
 def test_what_a_killed_writer_leaves_is_whole_and_goes_by_itself(name, place, home):
     script = f"import kills_test; print(kills_test.kill_many({name!r}, {str(place)!r}, {KILLS}))"
-    env = environment(HOME=str(home))
-    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), env["PYTHONPATH"]])
-    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=beside(HOME=str(home)), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout) >= KILLS // 2, "most ended before they were killed"

@@ -114,6 +114,21 @@ def test_a_read_only_clone_has_its_workflow_though_nothing_was_compiled(project)
     inside('PHASE = "Phase 1 of 3, spec"\n' + script, project)
 
 
+@needs_mounts
+def test_a_state_that_is_a_mount_of_its_own_is_told_and_no_event_is_lost(project):
+    fire("claude", start("claude", project), project)
+    script = """
+from commanding import process
+subprocess.run(["mount", "--bind", str(FOLDER / "state.json"), str(FOLDER / "state.json")], check=True)
+answer = fire("claude", edit_call("claude", PROJECT, "src/a.py"), PROJECT)
+assert answer[:3] == (0, "", ""), answer
+said = process(PROJECT, "mode", "paused")
+assert said.code == 1 and "a mount of its own" in said.err and len(said.err.splitlines()) == 1, said
+assert state_of(PROJECT)["stats"]["tool_calls"] == 1 and not list(FOLDER.rglob("*.tmp"))
+"""
+    inside(script, project)
+
+
 # Runs a hook or a command as another user. Its modules are loaded before: that user may not read where they are.
 AS_ANOTHER = f"""
 import importlib, io, json, os, pkgutil, sys

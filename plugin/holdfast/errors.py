@@ -82,6 +82,7 @@ def from_os(error: OSError, where: str) -> HoldfastError:
             (errno.EXDEV,),
             "another file system lies between it and its folder: a state cannot be a mount of its own",
         ),
+        (HoldfastError, (errno.EBUSY,), "in use, or a mount of its own: what is replaced by renaming can be neither"),
         (TimedOut, (errno.ETIMEDOUT,), "the file system did not answer in time: try again when it does"),
         (
             ResourcesExhausted,
