@@ -172,9 +172,7 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     runtime = environment.running()
     plan(place, chosen, runtime)
     mistake = _make_folder(place)
-    with place.held():
-        changes = plan(place, chosen, runtime)  # again: who held the lock may have written
-        _register(place, changes)
+    changes = register(place, chosen, runtime)
     failed = trial.run(place.project, changes, echo)
     echo("what is left for you to do:")
     for change in changes:
@@ -185,6 +183,18 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
         raise ValidationFailed(f"the hooks are registered, but the workflow needs mending: {mistake}")
     if failed:
         raise HoldfastError(f"the hooks are registered, but the trial run failed for {', '.join(failed)} (see above)")
+
+
+def register(place: Place, hosts: list[Host], runtime: Runtime) -> list[Change]:
+    """Write the registrations and the record of them; what was changed.
+
+    Raises:
+        HoldfastError: as `plan`, or a file cannot be written.
+    """
+    with place.held():
+        changes = plan(place, hosts, runtime)  # perhaps again: who held the lock may have written
+        _register(place, changes)
+    return changes
 
 
 def preview(place: Place, hosts: list[Host], runtime: Runtime) -> None:
