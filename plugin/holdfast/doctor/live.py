@@ -170,8 +170,9 @@ class Judgement:
         told: dict[tuple[str, str, str], list[str]] = {}
         for event in dict.fromkeys(entry.event for entry in self.entries):
             told.setdefault(self._of(event), []).append(event)
+        every = "all hooks" if len(told) == 1 else ""
         return [
-            self._said(level, f"{', '.join(events)}: {finding}", remedy)
+            self._said(level, f"{every or ', '.join(events)}: {finding}", remedy)
             for (level, finding, remedy), events in told.items()
         ]
 
@@ -209,11 +210,11 @@ class Judgement:
         for record in records:
             payload = {name: value for name, value in record["payload"].items() if name != "timestamp"}
             seen.setdefault(json.dumps(payload, sort_keys=True), []).append(record["command"])
-        commands = next((found for found in seen.values() if len(found) > 1), None)
-        files = {entry.layer.path for entry in self.entries if commands and entry.command in commands}
-        if commands is None or len(files) < 2:  # noqa: PLR2004  a host may well deliver an event twice
+        doubled = {command for commands in seen.values() if len(commands) > 1 for command in commands}
+        files = sorted({entry.layer.path for entry in self.entries if entry.command in doubled})
+        if len(files) < 2:  # noqa: PLR2004  a host may well deliver an event twice
             return None
-        return PROBLEM, f"fired {len(commands)} times for one event: registered in {' and '.join(sorted(files))}", KEEP
+        return PROBLEM, f"fired once for each of {len(files)} registrations: {' and '.join(files)}", KEEP
 
     def _trouble(self, record: Record) -> tuple[str, str] | None:
         """What is wrong with how one hook ended: finding and remedy."""
@@ -224,10 +225,10 @@ class Judgement:
             return f"ended with exit code {record['code']} and said {last!r}", REGISTER
         if foreign := foreign_line(record["stdout"]):
             return f"what stands before our JSON makes the host drop all: {foreign!r}", FOREIGN
-        if record["stdout"] or self._counted(record):
+        if record["stdout"]:
             return None
-        why = missing(record["command"]) or "the event was not counted"
-        return f"ran, and ended without a word: {why}", REGISTER
+        why = missing(record["command"]) or ("" if self._counted(record) else "the event was not counted")
+        return (f"ran, and ended without a word: {why}", REGISTER) if why else None
 
     def _counted(self, record: Record) -> bool:
         """Whether the state knows of the event; of some the host tells us nothing that we count."""
