@@ -110,7 +110,7 @@ def test_untrusted_codex_hooks_are_found(patient):
     found = patient("codex")
     found.configure(hooks={})
     assert found.live() == [
-        "all hooks: not fired: 6 hooks are untrusted (`codex app-server` says), so none runs",
+        "all hooks: not fired: 6 hooks are untrusted (`codex app-server` says) and will not run",
     ]
 
 
@@ -118,7 +118,7 @@ def test_codex_hooks_that_changed_since_they_were_trusted_are_found(patient):
     found = patient("codex")
     registered = found.settings.read_text(encoding="utf-8")
     found.settings.write_text(registered.replace("2>/dev/null", "2> /dev/null"), encoding="utf-8")
-    assert found.live() == ["all hooks: not fired: 6 hooks are modified (`codex app-server` says), so none runs"]
+    assert found.live() == ["all hooks: not fired: 6 hooks are modified (`codex app-server` says) and will not run"]
 
 
 def test_an_untrusted_gemini_folder_is_found(patient):

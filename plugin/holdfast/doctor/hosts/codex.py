@@ -144,8 +144,8 @@ class Codex(Cli):
         if not bad:
             return [Finding(self.name, "trust", OK, f"all {len(ours)} hooks are trusted ({how})")]
         remedy = "start `codex` in the project, trust it, and approve the hooks when it says that they need review"
-        found = {status: f"{len(events)} hooks are {status} ({how}), so none runs" for status, events in bad.items()}
-        return [Finding(self.name, "trust", PROBLEM, said, remedy) for said in found.values()]
+        found = [f"{counted(len(events))} {status} ({how}) and will not run" for status, events in bad.items()]
+        return [Finding(self.name, "trust", PROBLEM, said, remedy) for said in found]
 
     def computed(self, entries: Sequence[Entry], layers: Sequence[Layer], project: str) -> dict[str, str]:
         """The trust of hooks by the recorded rule: their keys to trusted, modified, untrusted or disabled."""
@@ -290,6 +290,11 @@ def digest(entry: Entry) -> str:
     whole = {"event_name": event, "hooks": [hook]} | ({"matcher": entry.matcher} if entry.matcher else {})
     data = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def counted(hooks: int) -> str:
+    """So many hooks are, or one is."""
+    return "1 hook is" if hooks == 1 else f"{hooks} hooks are"
 
 
 def table(config: Any, *names: str) -> dict[str, Any]:
