@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from commanding import edit_state, run, state_file
+from firing import ROOT, make_project, start
 from firing import fire as hook
-from firing import make_project, start
-from holdfast.doctor import examine, paths, recorder
+from holdfast.doctor import examine, paths, recorder, recording
 from holdfast.doctor import hosts as patients
 from holdfast.doctor.hosts import codex
 from holdfast.doctor.stage import Stage
@@ -131,9 +132,17 @@ def test_all_is_well_where_it_is(app, home):
     assert (tree(home), tree(app)) == before
 
 
-def test_the_table_of_patients_names_every_host_once():
-    assert [cli.name for cli in patients.every().values()] == [name for name in NAMES if name in patients.every()]
-    assert set(HOSTS) <= set(patients.every())
+def test_every_host_has_its_module():
+    assert [cli.name for cli in patients.every().values()] == list(NAMES)
+
+
+def test_the_readme_shows_what_the_doctor_says(project, bin_folder):
+    register(str(project), ["codex"], "project", dry_run=False, echo=lambda _line: None)
+    stand_in(bin_folder, "codex", trust="untrusted")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- doctor -->\n```console\n\$ (holdfast doctor)\n(.*?)```", readme, re.DOTALL)
+    said = run(project, *shown[1].split()[1:]).out.replace(str(bin_folder), "/usr/local/bin")
+    assert re.sub(r"in \d+ ms", "in 35 ms", said) == shown[2]
 
 
 def test_a_project_without_a_folder_of_ours_is_told_in_one_line(tmp_path, bin_folder):
@@ -475,6 +484,17 @@ def test_the_recorder_passes_on_what_it_notes(tmp_path):
     told = json.loads(note.read_text())
     assert (told["payload"], told["stdout"], told["stderr"], told["code"]) == ('{"a": 1}', '{"a": 1}', "no\n", 3)
     assert told["command"] == "cat; echo no >&2; exit 3"
+
+
+def test_what_no_longer_holds_of_a_payload_is_named():
+    recorded = {"a": "x", "b": {"c": 1, "d": None}, "e": [{"f": True}], "g": 1}
+    seen = {"a": "y", "b": {"c": "1", "d": None, "more": 1}, "e": [{"f": 0}], "more": 1}
+    assert recording.differences(recorded, recorded, "it") == []
+    assert recording.differences(recorded, seen, "it") == [
+        "it.b.c was int and is str",
+        "it.e[0].f was bool and is int",
+        "it.g is gone",
+    ]
 
 
 @pytest.mark.parametrize(

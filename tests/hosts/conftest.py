@@ -32,7 +32,7 @@ THEIRS = (".claude", ".claude.json", ".gemini", ".codex")  # what the CLIs make 
 
 def pytest_generate_tests(metafunc):
     if "host" in metafunc.fixturenames:
-        metafunc.parametrize("host", list(CLIS))
+        metafunc.parametrize("host", getattr(metafunc.module, "HOSTS", list(CLIS)))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from holdfast.install import targets
 
 pytestmark = pytest.mark.hosts
 
+HOSTS = ("claude", "gemini", "codex")
 PROMPT = {"claude": "UserPromptSubmit", "gemini": "BeforeAgent", "codex": "UserPromptSubmit"}
 
 

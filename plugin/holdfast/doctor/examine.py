@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -75,7 +76,8 @@ class Examination:
         if not self.program:
             level = PROBLEM if self.asked else NOTE
             return [self._said("program", level, f"{cli.name} is not on PATH", f"npm install -g {cli.package}")]
-        with Stage(self.project) as stage:
+        version = ""
+        with contextlib.suppress(HoldfastError), Stage(self.project) as stage:
             version = version_of(self.program, stage)
         if not version:
             return [self._said("version", NOTE, f"{self.program} does not tell its version")]

@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast import hosts as payloads
@@ -21,7 +21,7 @@ from holdfast.doctor.stage import PROBE, PROBE_FILE, Stage
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from holdfast.doctor.hosts import Cli, Entry, Layer
     from holdfast.doctor.isolation import Report
@@ -49,15 +49,15 @@ def examine(cli: Cli, layers: Sequence[Layer], project: str, program: str, known
     if not entries:
         return [Finding(cli.name, "live", NOTE, "not run: no settings file registers our hooks")]
     try:
-        report, records, trail = play(cli, layers, project, program, session(cli))
+        played = play(cli, layers, project, program)
     except HoldfastError as error:
         return [Finding(cli.name, "live", PROBLEM, f"not run: {error}", "look at what it says")]
-    judged = Judgement(cli, entries, report, records, trail, known)
+    judged = Judgement(cli, entries, played, known)
     return [*judged.run(), *judged.moments()]
 
 
 def session(cli: Cli) -> list[Any]:
-    """What the model does: calls that end well and badly, a file, a conversation that must be compacted, an end."""
+    """What the model does: calls that end badly and well, a file, a conversation that must be compacted, an end."""
     return [
         cli.shell("exit 3"),
         lambda project: replace(cli.write(project, PROBE_FILE, "written by the model\n"), tokens=LONG),
@@ -66,10 +66,43 @@ def session(cli: Cli) -> list[Any]:
     ]
 
 
-def play(
-    cli: Cli, layers: Sequence[Layer], project: str, program: str, steps: Sequence[Any]
-) -> tuple[Report, list[Record], list[Record]]:
-    """Run a CLI in a stage; its report, what the recorder noted, and the audit trail of the copied project.
+@dataclass(frozen=True)
+class Played:
+    """What came of a run.
+
+    Attributes:
+        report: how the CLI ended, and what its model was asked.
+        records: the recorder's notes, in the order in which the hooks began; their payloads are parsed.
+        trail: the audit trail of the copied project.
+        state: its state, or {} where there is none.
+        stage: the names in the copy of what was copied: {"project", "home"}.
+    """
+
+    report: Report
+    records: list[Record]
+    trail: list[Record]
+    state: Record
+    stage: dict[str, str]
+
+
+def play(  # noqa: PLR0913  one argument a fact
+    cli: Cli,
+    layers: Sequence[Layer],
+    project: str,
+    program: str,
+    *,
+    more: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Played:
+    """Run a CLI's `session` in a stage.
+
+    Args:
+        cli: which.
+        layers: what is registered.
+        project: the project's folder.
+        program: the CLI's own.
+        more: further options.
+        env: further variables.
 
     Raises:
         HoldfastError: it cannot be run.
@@ -79,18 +112,21 @@ def play(
         noted = os.path.join(stage.scratch, "notes")
         os.mkdir(noted)
         cli.carry(stage, layers, program, lambda command: recorded(cli, noted, command))
-        made: list[Step] = [step(stage.project) if callable(step) else step for step in steps]
+        steps: list[Step] = [step(stage.project) if callable(step) else step for step in session(cli)]
         report = isolation.run(
             cli.name,
-            [program, *cli.argv(f"Please do what {PROBE} asks for.", "", cli.compacting(), fork=False)],
-            made,
-            env={**stage.env(), **cli.env()},
+            [program, *cli.argv(f"Please do what {PROBE} asks for.", "", [*cli.compacting(), *more], fork=False)],
+            steps,
+            env={**stage.env(), **cli.env(), **(env or {})},
             cwd=stage.project,
             scratch=stage.scratch,
             timeout=SECONDS,
         )
         records = [_loaded(os.path.join(noted, name)) for name in sorted(os.listdir(noted)) if name.endswith(".json")]
-        return report, records, _lines(os.path.join(stage.project, ".holdfast", "audit.jsonl"))
+        kept = os.path.join(stage.project, ".holdfast")
+        trail = _lines(os.path.join(kept, "audit.jsonl"))
+        names = {"project": stage.project, "home": stage.home}
+        return Played(report, records, trail, _state(os.path.join(kept, "state.json")), names)
 
 
 def recorded(cli: Cli, folder: str, command: str) -> str:
@@ -109,6 +145,15 @@ def _loaded(path: str) -> Record:
     return {**found, "payload": payload if isinstance(payload, dict) else {}}
 
 
+def _state(path: str) -> Record:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found: Record = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
 def _lines(path: str) -> list[Record]:
     try:
         with open(path, encoding="utf-8") as file:
@@ -123,26 +168,16 @@ class Judgement:
     Args:
         cli: which CLI ran.
         entries: our hooks as they are registered.
-        report: how the run went.
-        records: the recorder's notes.
-        trail: the audit trail of the copied project.
+        played: what came of it.
         known: what was found before the run.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  one argument a fact
-        self,
-        cli: Cli,
-        entries: Sequence[Entry],
-        report: Report,
-        records: Sequence[Record],
-        trail: Sequence[Record],
-        known: Sequence[Finding],
-    ) -> None:
+    def __init__(self, cli: Cli, entries: Sequence[Entry], played: Played, known: Sequence[Finding]) -> None:
         self.cli = cli
         self.entries = entries
-        self.report = report
-        self.records = records
-        self.trail = trail
+        self.report = played.report
+        self.records = played.records
+        self.trail = played.trail
         self.known = known
 
     def _said(self, level: str, finding: str, remedy: str = "") -> Finding:

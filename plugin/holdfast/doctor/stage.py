@@ -54,10 +54,16 @@ class Stage:
         root: the folder of all.
         real: the real project's folder, links resolved.
         project: its copy.
+        home: the home's copy.
         scratch: a folder for what is no copy.
+
+    Raises:
+        HoldfastError: there is no such thing on Windows, where a path cannot stand below another.
     """
 
     def __init__(self, project: str) -> None:
+        if os.name != "posix":
+            raise HoldfastError("a copy of the home cannot be made on Windows")
         self.given, self.real = os.path.abspath(project), os.path.realpath(project)
         self.root = os.path.realpath(tempfile.mkdtemp(prefix="holdfast-doctor-"))
         self.project = self.place(project)

@@ -126,6 +126,15 @@ class Cli:
         """Its model asks for a file to be written; `path` is from the project's folder."""
         raise NotImplementedError
 
+    def trusting(self, project: str) -> tuple[list[str], dict[str, str], list[Layer]]:
+        """How all hooks run without the user's trust, where there is nothing but what we made.
+
+        Returns:
+            Options, variables, and what else is to be in the settings.
+        """
+        del project
+        return [], {}, []
+
     def shell_words(self) -> tuple[str, ...]:
         """The program and options by which it runs a hook's command."""
         return self.host.runs

@@ -66,6 +66,12 @@ class Codex(Cli):
         """A made-up key."""
         return {"FAKE_API_KEY": "fake"}
 
+    def trusting(self, project: str) -> tuple[list[str], dict[str, str], list[Layer]]:
+        """By an option for hooks, and by the config for the project."""
+        path = os.path.join(targets.config_folder(self.host), CONFIG)
+        trusted = {"projects": {os.path.realpath(project): {"trust_level": "trusted"}}}
+        return ["--dangerously-bypass-hook-trust"], {}, [Layer("user", path, trusted)]
+
     def shell_words(self) -> tuple[str, ...]:
         """The login shell that the system has for the user."""
         import pwd
@@ -143,7 +149,7 @@ class Codex(Cli):
                 bad.setdefault(status, []).append(entry.event)
         if not bad:
             return [Finding(self.name, "trust", OK, f"all {len(ours)} hooks are trusted ({how})")]
-        remedy = "start `codex` in the project, trust it, and approve the hooks when it says that they need review"
+        remedy = "start `codex` in the project, trust it and approve the hooks"
         found = [f"{counted(len(events))} {status} ({how}) and will not run" for status, events in bad.items()]
         return [Finding(self.name, "trust", PROBLEM, said, remedy) for said in found]
 

@@ -51,6 +51,11 @@ class Gemini(Cli):
             **trust,
         }
 
+    def trusting(self, project: str) -> tuple[list[str], dict[str, str], list[Layer]]:
+        """By a variable."""
+        del project
+        return [], {"GEMINI_CLI_TRUST_WORKSPACE": "true"}, []
+
     def shell(self, command: str) -> Step:
         """Run a command."""
         return call("run_shell_command", {"command": command})
