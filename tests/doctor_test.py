@@ -6,11 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from commanding import edit_state, run, state_file
+from commanding import edit_state, environment, run, state_file
 from firing import ROOT, make_project, start
 from firing import fire as hook
 from holdfast.doctor import examine, paths, recorder, recording
@@ -495,6 +496,39 @@ def test_what_no_longer_holds_of_a_payload_is_named():
         "it.e[0].f was bool and is int",
         "it.g is gone",
     ]
+
+
+def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path):
+    told = tmp_path / "pid"
+    (bin_folder / "claude").write_text(
+        f'#!/bin/sh\n[ "$1" = -p ] && echo begun > {told} && exec sleep 987\necho 2.1.328\n'
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    words = [sys.executable, "-m", "holdfast", "doctor", "--live"]
+    with subprocess.Popen(words, cwd=lone, env=environment(TMPDIR=str(temporary)), stdout=subprocess.PIPE) as running:
+        while not told.exists():
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.terminate()
+        assert running.wait(60) == 143
+    assert list(temporary.iterdir()) == []
+    if os.path.isdir("/proc/self"):
+        until = time.monotonic() + 20  # a process that was killed is there for a moment
+        while "987" in command_lines() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert "987" not in command_lines()
+
+
+def command_lines():
+    """The last words of all command lines."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.add(path.read_text(errors="replace").rstrip("\0").rpartition("\0")[2])
+        except OSError:
+            continue
+    return found
 
 
 @pytest.mark.parametrize(

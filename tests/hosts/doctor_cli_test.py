@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
 from clis import CLIS, ENVIRONMENT
 
+from holdfast.doctor import isolation
 from holdfast.doctor.hosts.codex import digest, key, toml
 from holdfast.install import targets
 
@@ -19,8 +21,10 @@ PROMPT = {"claude": "UserPromptSubmit", "gemini": "BeforeAgent", "codex": "UserP
 class Patient:
     """A stage on which a host is installed and trusted, and what the doctor says of it."""
 
-    def __init__(self, stage, host):
-        self.stage, self.host, self.cli = stage.install(host), host, CLIS[host]
+    def __init__(self, stage, host, *, installs=True):
+        self.stage, self.host, self.cli = stage, host, CLIS[host]
+        if installs:
+            stage.install(host)
         self.settings = stage.project / targets.HOSTS[host].project_file
         self.trust()
 
@@ -30,12 +34,9 @@ class Patient:
             trusted = {str(self.stage.project): "TRUST_FOLDER"}
             (self.stage.home / ".gemini" / "trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
         if self.host == "codex":
-            layers = [self.cli.layer("project", str(self.settings))]
-            user = self.cli.layer("user", str(self.stage.home / ".codex" / "hooks.json"))
-            states = {
-                key(entry): {"trusted_hash": digest(entry)}
-                for entry in self.cli.entries([*layers, *([user] if user else [])])
-            }
+            files = {"project": self.settings, "user": self.stage.home / ".codex" / "hooks.json"}
+            layers = [layer for scope, path in files.items() if (layer := self.cli.layer(scope, str(path)))]
+            states = {key(entry): {"trusted_hash": digest(entry)} for entry in self.cli.entries(layers)}
             self.configure(hooks={"state": states})
 
     def configure(self, **tables):
@@ -105,6 +106,45 @@ def test_all_is_well_where_it_is(host, patient):
     tool = "AfterTool" if host == "gemini" else "PostToolUse"
     assert heard == ["SessionStart", PROMPT[host], tool]
     assert all("fired in" in line for line in live)
+
+
+def test_registrations_of_the_user_are_run_as_well(new_stage):
+    stage = new_stage().install("codex", scope="user")
+    found = Patient(stage, "codex", installs=False)
+    assert found.doctor("--live")[0] == []
+
+
+def test_without_namespaces_the_cli_is_led_to_a_proxy_that_is_not_there(patient):
+    """The test's own namespace holds it back if it is not."""
+    found = patient("codex")
+    tools = found.stage.folder / "tools"
+    tools.mkdir()
+    for name in ("sh", "bash", "env", "node", "dirname", "readlink", "uname"):
+        if where := shutil.which(name, path=ENVIRONMENT["PATH"]):
+            (tools / name).symlink_to(where)
+    program = (
+        "import os, sys; from holdfast.doctor import inside; inside.loopback_up(); from holdfast.cli import main; "
+        "code = main(['doctor', '--live', 'codex']); print(code, inside.unroutable(), inside.left_behind())"
+    )
+    path = os.pathsep.join([os.path.dirname(found.cli.installed()), str(tools)])
+    done = subprocess.run(
+        [
+            shutil.which("unshare"),
+            *isolation.namespaces()[0][1:],
+            str(found.stage.prefix / "bin" / "python"),
+            "-c",
+            program,
+        ],
+        cwd=found.stage.project,
+        env={"HOME": str(found.stage.home), "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert any("without a network of its own (unshare is not installed)" in line for line in lines), done.stderr
+    assert lines[-2:] == ["all is well", "0 0 []"]
 
 
 def test_untrusted_codex_hooks_are_found(patient):

@@ -1,6 +1,7 @@
 """`holdfast doctor`: do the hooks really run, and if not, why not."""
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from holdfast.hosts import NAMES
 
 if TYPE_CHECKING:
     from holdfast.doctor.findings import Finding
+
+TERMINATED = 143  # 128 and SIGTERM's number, as shells have it
 
 
 @click.command(cls=Command)
@@ -44,6 +47,8 @@ def doctor(hosts: tuple[str, ...], live: bool, fix: bool, as_json: bool) -> None
     from holdfast.hook import locate
     from holdfast.install.targets import home
 
+    # the end of this process ends what it started, and takes the copy away
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     here = os.getcwd()
     folder = locate("", here)
     project = os.path.dirname(folder) or here

@@ -9,7 +9,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from holdfast import hosts as payloads
-from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding
+from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding, counted
 from holdfast.doctor.paths import missing, named
 from holdfast.doctor.stage import Stage, version_of
 from holdfast.errors import HoldfastError
@@ -168,7 +168,7 @@ class Examination:
             other = sorted({named(entry.command)[0] for entry in entries if named(entry.command)})
             mine = self._runtime.python if self._runtime else ""
             what = "of another or an older installation" if other != [mine] else "changed since they were registered"
-            said = f"{path}: {len(entries)} hooks are {what}: {first.event} runs {first.command}"
+            said = f"{path}: {counted(len(entries))} {what}: {first.event} runs {first.command}"
             found.append(self._said("stale", PROBLEM, said, self._anew(first.layer)))
         return found
 

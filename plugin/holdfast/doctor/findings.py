@@ -48,3 +48,8 @@ class Finding:
 def well(findings: Iterable[Finding]) -> bool:
     """Whether nothing among the findings is a problem."""
     return all(found.level != PROBLEM for found in findings)
+
+
+def counted(hooks: int) -> str:
+    """So many hooks are, or one is."""
+    return "1 hook is" if hooks == 1 else f"{hooks} hooks are"

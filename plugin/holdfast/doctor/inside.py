@@ -93,10 +93,11 @@ def main(job_path: str, report_path: str) -> None:
                 end_group(cli.pid)
                 stdout, stderr = cli.communicate()
                 stderr += b"\n(killed: it took too long)"
+            finally:
+                if not job["apart"]:
+                    end_group(cli.pid)
         seconds = round(time.monotonic() - began, 2)
         behind = left_behind() if job["apart"] else []
-        if not job["apart"]:
-            end_group(cli.pid)
         report = {
             "code": cli.returncode,
             "seconds": seconds,

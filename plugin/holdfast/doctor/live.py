@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SECONDS = 120.0  # a run takes two to five
 SLOW = 2000.0  # milliseconds: a hook of ours ends before, whatever happens
 LONG = 990_000  # tokens, upon which a host compacts
+SILENCING = ("off", "trust", "foreign")  # the checks that tell why a hook is not even started
 TOLD = 60  # characters of a hook's words that are looked for; hosts escape or cut what comes later
 
 Record = dict[str, Any]
@@ -233,8 +234,7 @@ class Judgement:
         return OK, f"fired in {slowest:.0f} ms{times}, {said}", ""
 
     def _silent(self) -> tuple[str, str, str]:
-        causes = [found for found in self.known if found.level == PROBLEM]
-        causes = [found for found in causes if found.check in ("off", "trust", "registration")] or causes
+        causes = [found for found in self.known if found.level == PROBLEM and found.check in SILENCING]
         if causes:
             return PROBLEM, f"not fired: {causes[0].finding}", ""
         return PROBLEM, "not fired, and nothing in the settings says why", "run the CLI by hand with its debug option"

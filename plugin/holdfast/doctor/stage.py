@@ -143,7 +143,7 @@ class Stage:
                     lines = file.readlines()
             except (OSError, ValueError):
                 continue
-            self.write(path, "".join(line for line in lines if not SECRET.search(line)))
+            self.write(path, "".join(":\n" if SECRET.search(line) else line for line in lines))
 
 
 def probed(text: str) -> str:

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from holdfast.doctor import isolation
-from holdfast.doctor.findings import OK, PROBLEM, Finding
+from holdfast.doctor.findings import OK, PROBLEM, Finding, counted
 from holdfast.doctor.hosts import Cli, Layer, listed
 from holdfast.doctor.script import Step, call
 from holdfast.doctor.stage import Stage
@@ -296,11 +296,6 @@ def digest(entry: Entry) -> str:
     whole = {"event_name": event, "hooks": [hook]} | ({"matcher": entry.matcher} if entry.matcher else {})
     data = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def counted(hooks: int) -> str:
-    """So many hooks are, or one is."""
-    return "1 hook is" if hooks == 1 else f"{hooks} hooks are"
 
 
 def table(config: Any, *names: str) -> dict[str, Any]:
