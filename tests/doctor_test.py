@@ -292,16 +292,18 @@ def test_a_key_that_voids_codexs_file_is_found(app):
     ("rules", "trusted"),
     [
         ({}, False),
-        ({"": "TRUST_FOLDER"}, True),
-        ({"": "TRUST_PARENT"}, True),
-        ({"/..": "TRUST_FOLDER"}, True),
-        ({"": "DO_NOT_TRUST", "/..": "TRUST_FOLDER"}, True),  # the longest as it is written
-        ({"": "DO_NOT_TRUST"}, False),
-        ({"-other": "TRUST_FOLDER"}, False),
+        ({"{app}": "TRUST_FOLDER"}, True),
+        ({"{app}/": "TRUST_FOLDER"}, True),
+        ({"{above}": "TRUST_FOLDER"}, True),
+        ({"{above}/sibling": "TRUST_PARENT"}, True),
+        ({"{above}/sibling": "TRUST_FOLDER"}, False),
+        ({"{app}": "TRUST_FOLDER", "{above}": "DO_NOT_TRUST"}, True),  # the longest rule counts
+        ({"{app}": "DO_NOT_TRUST", "{above}": "TRUST_FOLDER"}, False),
+        ({"{app}-other": "TRUST_FOLDER"}, False),
     ],
 )
 def test_the_trust_of_gemini_goes_by_its_own_rules(app, home, rules, trusted):
-    given = {f"{app}{more}": level for more, level in rules.items()}
+    given = {rule.format(app=app, above=app.parent): level for rule, level in rules.items()}
     (home / ".gemini" / "trustedFolders.json").write_text("// mine\n" + json.dumps(given))
     assert problems(app, "gemini")[0] == ([] if trusted else [("gemini", "trust")])
 

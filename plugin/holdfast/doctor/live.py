@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import hosts as payloads
 from holdfast.doctor import isolation, recorder
+from holdfast.doctor.examine import SLOW
 from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding, well
 from holdfast.doctor.paths import missing
 from holdfast.doctor.script import text
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from holdfast.doctor.script import Step
 
 SECONDS = 120.0  # a run takes two to five
-SLOW = 2000.0  # milliseconds: a hook of ours ends before, whatever happens
 LONG = 990_000  # tokens, upon which a host compacts
 SILENCING = ("off", "trust", "foreign")  # the checks that tell why a hook is not even started
 TOLD = 60  # characters of a hook's words that are looked for; hosts escape or cut what comes later
