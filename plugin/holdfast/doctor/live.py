@@ -203,13 +203,18 @@ class Judgement:
 
     def moments(self) -> list[Finding]:
         """One line a registered event, or one for all that failed alike."""
-        told: dict[tuple[str, str, str], list[str]] = {}
-        for event in dict.fromkeys(entry.event for entry in self.entries):
-            told.setdefault(self._of(event), []).append(event)
-        every = "all hooks" if len(told) == 1 else ""
-        return [
-            self._said(level, f"{every or ', '.join(events)}: {finding}", remedy)
-            for (level, finding, remedy), events in told.items()
+        alike: dict[tuple[str, str], list[str]] = {}
+        fine = []
+        events = list(dict.fromkeys(entry.event for entry in self.entries))
+        for event in events:
+            level, finding, remedy = self._of(event)
+            if level == PROBLEM:
+                alike.setdefault((finding, remedy), []).append(event)
+            else:
+                fine.append(self._said(level, f"{event}: {finding}"))
+        return fine + [
+            self._said(PROBLEM, f"{'all hooks' if failed == events else ', '.join(failed)}: {finding}", remedy)
+            for (finding, remedy), failed in alike.items()
         ]
 
     def _of(self, event: str) -> tuple[str, str, str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.doctor.hosts import Entry, Wrap
 
 CONFIG = "config.toml"
+NO_SHELLS = ("", "nologin", "false")
 PATIENCE = 20.0  # seconds for the app-server to answer
 # gpt-5.5: apply_patch is offered to models that its own catalogue knows. Without `plugins = false` it asks
 # api.github.com for its marketplace; update_plan is offered only where it is asked for.
@@ -73,10 +74,11 @@ class Codex(Cli):
         return ["--dangerously-bypass-hook-trust"], {}, [Layer("user", path, trusted)]
 
     def shell_words(self) -> tuple[str, ...]:
-        """The login shell that the system has for the user."""
+        """The login shell that the system has for the user; for an account without one, another is taken."""
         import pwd
 
-        return (pwd.getpwuid(os.geteuid()).pw_shell or "/bin/sh", "-c")
+        shell = pwd.getpwuid(os.geteuid()).pw_shell
+        return (shell if os.path.basename(shell) not in NO_SHELLS else "/bin/sh", "-c")
 
     def compacting(self) -> list[str]:
         """Its limit is an option."""
