@@ -49,6 +49,21 @@ for line in sys.stdin:
 """
 
 
+ODD = [
+    b"\xff",
+    b"[]",
+    b"{",
+    b"3",
+    b'{"hooks": []}',
+    b'{"hooks": {"A": 1, "B": [1, {"hooks": 1}, {"hooks": [1, {"command": 3}, {"type": "http"}]}]}}',
+    b'{"hooksConfig": {"disabled": 3}, "security": {"folderTrust": 1}, "enabledPlugins": 1, "projects": 1}',
+    b'{"hooksConfig": {"disabled": [3, []]}, "security": 1, "projects": {"/": 1}, "plugins": {"holdfast": [1, {}]}}',
+    b"hooks = 1\nprojects = 1\nfeatures = 1",
+    b'[hooks]\nstate = 1\nStop = [1]\n[projects]\n"/" = 1',
+    b'[hooks.state]\n"/a" = 1\n[[hooks.Stop]]\nhooks = [{type = 1, command = 2}]\n',
+]
+
+
 @pytest.fixture
 def bin_folder(tmp_path, monkeypatch):
     """A folder that is all of PATH, with what the system has and none of the real CLIs."""
@@ -357,6 +372,28 @@ def test_the_hash_of_the_recorded_rule_is_codexs_own():
     entry = patients.Entry(layer, "PostToolUse", 0, 0, handler, None, ours=True)
     assert codex.digest(entry) == "sha256:d1f29aad76c6f291b8a384601141b7f2ba9db678e6ca2dc0b56edf9ce05ec54e"
     assert codex.key(entry) == "/shop/.codex/hooks.json:post_tool_use:0:0"
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_a_config_of_any_shape_is_looked_at_beside_sound_hooks(app, home, said):
+    for path in (app / ".codex" / "config.toml", home / ".codex" / "config.toml", home / ".claude.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(said)
+    doctor(app, "claude", "codex")
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_settings_of_any_shape_are_looked_at(app, home, said):
+    files = [app / name for name in (*PROJECT_FILES.values(), ".claude/settings.json", ".codex/config.toml")]
+    files += [home / ".gemini" / name for name in ("settings.json", "trustedFolders.json")]
+    files += [home / ".claude.json", home / ".claude" / "plugins" / "installed_plugins.json"]
+    files += [home / ".codex" / name for name in ("config.toml", "hooks.json")]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(said)
+    doctor(app, *HOSTS)
+    doctor(app, *HOSTS, "--fix")
+    assert all(path.read_bytes() == said for path in files if path.name != "hooks.json")
 
 
 # -- the dry run

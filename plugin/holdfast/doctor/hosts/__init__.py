@@ -248,6 +248,13 @@ def every() -> dict[str, Cli]:
     return {name: importlib.import_module(f"{__name__}.{name}").CLI for name in targets.HOSTS if name in known}
 
 
+def table(config: Any, *names: str) -> dict[str, Any]:
+    """The object or table under these names, or an empty one."""
+    for name in names:
+        config = config.get(name) if isinstance(config, dict) else None
+    return config if isinstance(config, dict) else {}
+
+
 def listed(folder: str) -> list[str]:
     """The names in a folder, sorted; none where there is no such folder."""
     try:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from holdfast.doctor.findings import NOTE, OK, Finding
-from holdfast.doctor.hosts import Cli
+from holdfast.doctor.hosts import Cli, table
 from holdfast.doctor.script import Step, call
 from holdfast.install import targets
 
@@ -66,13 +66,14 @@ class Claude(Cli):
         enabled = user.settings.get("enabledPlugins") if user else None
         try:
             with open(os.path.join(folder, "plugins", "installed_plugins.json"), encoding="utf-8") as file:
-                installed = json.load(file)["plugins"].items()
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+                installed = table(json.load(file), "plugins")
+        except (OSError, ValueError):
             return
-        for name, places in installed:
+        for name, places in installed.items():
             if "holdfast" in name and not (isinstance(enabled, dict) and enabled.get(name) is False):
                 for place in places if isinstance(places, list) else [places]:
-                    yield os.path.join(str(place.get("installPath")), "hooks", "hooks.json")
+                    if isinstance(place, dict):
+                        yield os.path.join(str(place.get("installPath")), "hooks", "hooks.json")
 
     def off(self, layers: Sequence[Layer], project: str) -> list[str]:
         """Besides what each file may say: managed settings that leave no other hooks."""
@@ -89,13 +90,13 @@ class Claude(Cli):
         path = os.path.join(moved or targets.home(), ".claude.json")
         try:
             with open(path, encoding="utf-8") as file:
-                known = json.load(file).get("projects", {})
-        except (OSError, ValueError, AttributeError):
+                known = table(json.load(file), "projects")
+        except (OSError, ValueError):
             known = {}
         folders = [project]
         while os.path.dirname(folders[-1]) != folders[-1]:
             folders.append(os.path.dirname(folders[-1]))
-        if any((known.get(folder) or {}).get("hasTrustDialogAccepted") is True for folder in folders):
+        if any(table(known, folder).get("hasTrustDialogAccepted") is True for folder in folders):
             return [Finding(self.name, "trust", OK, "the folder is trusted")]
         said = "the trust dialog was not accepted yet: an interactive session holds all hooks until then"
         return [Finding(self.name, "trust", NOTE, said, "start `claude` in the project and accept it")]

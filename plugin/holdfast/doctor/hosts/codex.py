@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.doctor import isolation
 from holdfast.doctor.findings import OK, PROBLEM, Finding, counted
-from holdfast.doctor.hosts import Cli, Layer, listed
+from holdfast.doctor.hosts import Cli, Layer, listed, table
 from holdfast.doctor.script import Step, call
 from holdfast.doctor.stage import Stage
 from holdfast.errors import HoldfastError
@@ -263,7 +263,8 @@ class Codex(Cli):
                 stage.write(layer.path, toml(made))
             else:  # a key that it does not know voids the whole file
                 stage.write(layer.path, json.dumps({**dict.fromkeys(layer.settings, ""), **made}, indent=1))
-        states = {stage.moved(name): dict(state) for name, state in table(config, "hooks", "state").items()}
+        known = table(config, "hooks", "state")
+        states = {stage.moved(name): dict(table(known, name)) for name in known}
         for name, made_hash in (hashes or {}).items():
             states.setdefault(name, {})["trusted_hash"] = made_hash
         user = Layer("user", "", {key: value for key, value in config.items() if key in ("hooks", "features")})
@@ -298,13 +299,6 @@ def digest(entry: Entry) -> str:
     whole = {"event_name": event, "hooks": [hook]} | ({"matcher": entry.matcher} if entry.matcher else {})
     data = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def table(config: Any, *names: str) -> dict[str, Any]:
-    """The table under these names, or an empty one."""
-    for name in names:
-        config = config.get(name) if isinstance(config, dict) else None
-    return config if isinstance(config, dict) else {}
 
 
 def toml(value: Any, *, top: bool = True) -> str:

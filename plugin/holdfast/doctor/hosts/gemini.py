@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from holdfast.doctor.findings import OK, PROBLEM, Finding
-from holdfast.doctor.hosts import Cli, Layer, listed
+from holdfast.doctor.hosts import Cli, Layer, listed, table
 from holdfast.doctor.script import Step, call
 from holdfast.install import targets
 
@@ -83,9 +83,8 @@ class Gemini(Cli):
             str(entry.handler.get("name") or entry.command): entry.event for entry in self.entries(layers) if entry.ours
         }
         for layer in layers:
-            config = layer.settings.get("hooksConfig")
-            disabled = config.get("disabled") if isinstance(config, dict) else None
-            events = [names[name] for name in disabled or () if isinstance(name, str) and name in names]
+            disabled = table(layer.settings, "hooksConfig").get("disabled")
+            events = [names[name] for name in names if isinstance(disabled, list) and name in disabled]
             if events:
                 found.append(f"{layer.path}: hooksConfig.disabled names our hooks of {', '.join(events)}")
         return found
@@ -116,9 +115,7 @@ class Gemini(Cli):
 
     @staticmethod
     def _trust_is_off(layer: Layer) -> bool:
-        security = layer.settings.get("security")
-        given = security.get("folderTrust") if isinstance(security, dict) else None
-        return isinstance(given, dict) and given.get("enabled") is False
+        return table(layer.settings, "security", "folderTrust").get("enabled") is False
 
     def _rules(self) -> dict[str, str]:
         """What the user said of folders: path to TRUST_FOLDER, TRUST_PARENT or DO_NOT_TRUST."""
