@@ -335,7 +335,9 @@ def test_the_environment_is_made_in_the_background_and_serves_hooks_and_the_comm
     while not bundle.exists() or bundle.stat().st_mtime_ns == was:
         assert time.monotonic() < until
         time.sleep(0.02)
-    (package.root / "holdfast" / "moments" / "resume.py").write_text("raise RuntimeError\n")  # in place: the file counts
+    (package.root / "holdfast" / "moments" / "resume.py").write_text(
+        "raise RuntimeError\n"
+    )  # in place: the file counts
     assert "Phase 2 of 3" in package.run("claude", start("claude", project, "clear"), project, path="/nowhere").told
     (package.data / "ready").write_text("what an older release needed")
     assert SETTING_UP in package.run("claude", start("claude", project, "resume"), project, path="/nowhere").told

@@ -33,6 +33,7 @@ REQUIREMENTS = (
     "pyyaml>=6",
     "rich>=13",
     "tenacity>=8.2",
+    "tomli>=2; python_version < '3.11'",
 )
 WHOLE = " ".join(REQUIREMENTS)
 READY = "ready"

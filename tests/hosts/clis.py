@@ -6,17 +6,17 @@ environment, so that nothing can leave and nothing real can be touched.
 
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import platformdirs
 from filelock import FileLock
 
-from holdfast.doctor import responses
+from holdfast.doctor import isolation, responses
+from holdfast.doctor.hosts import claude, codex, gemini
+from holdfast.doctor.isolation import Report as Run
 from holdfast.doctor.script import agent, call, parallel, text
 
 __all__ = ["CLIS", "Run", "Stage", "agent", "call", "parallel", "text"]
@@ -24,26 +24,17 @@ __all__ = ["CLIS", "Run", "Stage", "agent", "call", "parallel", "text"]
 ENVIRONMENT = dict(os.environ)  # before a test's own home replaces it: npm's settings and cache are there
 CACHE = Path(ENVIRONMENT.get("HOLDFAST_CLI_CACHE") or platformdirs.user_cache_dir("holdfast-clis", appauthor=False))
 ROOT = Path(__file__).resolve().parent.parent.parent
-INSIDE = Path(__file__).resolve().parent / "inside.py"
-NAMESPACES = ("--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 SECONDS = 90  # a run takes one to four
-
-
-def unshare():
-    """The words that start a program in namespaces of its own; a normal user is root in them alone."""
-    mapped = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    return ["unshare", *mapped, *NAMESPACES]
 
 
 def missing():
     """Why no CLI can be run here, or ""."""
     if not sys.platform.startswith("linux"):
         return "the CLIs are run in network namespaces, which only Linux has"
-    for tool in ("npm", "node", "unshare"):
+    for tool in ("npm", "node"):
         if shutil.which(tool, path=ENVIRONMENT.get("PATH")) is None:
             return f"{tool} is not installed"
-    tried = subprocess.run([*unshare(), "true"], capture_output=True, text=True, check=False)
-    return f"namespaces are not allowed here: {tried.stderr.strip()}" if tried.returncode else ""
+    return isolation.namespaces()[1]
 
 
 def npm_environment(home):
@@ -52,38 +43,6 @@ def npm_environment(home):
     real = Path(ENVIRONMENT["HOME"])
     kept = {"npm_config_userconfig": str(real / ".npmrc"), "npm_config_cache": str(real / ".npm")}
     return {**kept, **ENVIRONMENT, "HOME": str(home)}
-
-
-class Run(NamedTuple):
-    """How one run of a CLI went; the fields are those of `inside.py`'s report."""
-
-    code: int
-    seconds: float
-    stdout: str
-    stderr: str
-    left_behind: "list[str]"
-    unroutable: int
-    steps_left: int
-    requests: "list[dict]"
-
-    def turns(self, *sorts):
-        """The bodies of the agent's own requests, or of those of the given sorts, in their order."""
-        return [request["body"] for request in self.requests if request["sort"] in (sorts or ("main", "beyond"))]
-
-    def heard(self, number):
-        """Everything that the model was shown in its turn `number`, from 0, or from -1 backwards: one text."""
-        body = self.turns()[number]
-        return "\n".join(
-            strings([body.get(key) for key in ("messages", "contents", "input", "system", "instructions")])
-        )
-
-
-def strings(value):
-    """Every string in a JSON value, in its order."""
-    if isinstance(value, str):
-        return [value]
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [one for item in inner for one in strings(item)]
 
 
 class Cli:
@@ -123,14 +82,6 @@ class Cli:
     def prepare(self, home, project):
         """Put into an empty home what a user's first start would have put there."""
 
-    def argv(self, prompt, session, more, *, fork):
-        """The words after the program. session: the one to go on with, or to fork, or ""."""
-        raise NotImplementedError
-
-    def env(self):
-        """What its environment must have; `{url}` stands for the model server."""
-        raise NotImplementedError
-
     def shell(self, command):
         return call(self.tools[0], {"command": command, "description": "x"})
 
@@ -147,79 +98,25 @@ class Cli:
         return [agent(tool, {"description": "look", "prompt": prompt, **more}, *inner, text("I have looked."))]
 
 
-class Claude(Cli):
-    name, package, version = "claude", "@anthropic-ai/claude-code", "2.1.328"
+class Claude(claude.Claude, Cli):
     tools = ("Bash", "Write", "Edit")
     subagent = ("Agent", {"subagent_type": "general-purpose", "run_in_background": False})
 
     def finish(self, folder, env):
         subprocess.run(["node", "install.cjs"], cwd=folder / "node_modules" / self.package, env=env, check=True)
 
-    def argv(self, prompt, session, more, *, fork):
-        allowed = "Bash Write Edit Read Agent TaskCreate TaskUpdate TodoWrite"
-        resumed = ["--resume", session, *(["--fork-session"] if fork else [])] if session else []
-        options = ["--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits"]
-        return ["-p", prompt, *resumed, *options, "--allowedTools", allowed, *more]
-
-    def env(self):
-        off = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC DISABLE_TELEMETRY DISABLE_AUTOUPDATER DISABLE_ERROR_REPORTING"
-        base = {"ANTHROPIC_BASE_URL": "{url}", "ANTHROPIC_API_KEY": "fake", "IS_SANDBOX": "1"}
-        return base | dict.fromkeys(off.split(), "1")
-
     def plan(self, *titles):
         return parallel(*[call("TaskCreate", {"subject": title, "description": title}) for title in titles])
 
 
-class Codex(Cli):
-    name, package, version = "codex", "@openai/codex", "0.169.0"
-
+class Codex(codex.Codex, Cli):
     def prepare(self, home, project):
         (home / ".codex").mkdir()
-        # gpt-5.5: apply_patch is offered to models that its own catalogue knows. Without `plugins = false` it asks
-        # api.github.com for its marketplace; update_plan is offered only where it is asked for.
-        (home / ".codex" / "config.toml").write_text(
-            f"""
-model = "gpt-5.5"
-model_provider = "fake"
-[model_providers.fake]
-name = "fake"
-base_url = "http://127.0.0.1:9/v1"
-wire_api = "responses"
-env_key = "FAKE_API_KEY"
-request_max_retries = 0
-stream_max_retries = 0
-[features]
-plugins = false
-[tools.update_plan]
-enabled = true
-[analytics]
-enabled = false
-[projects.{json.dumps(str(project))}]
-trust_level = "trusted"
-""",
-            encoding="utf-8",
-        )
+        config = {**codex.OFFLINE, "projects": {str(project): {"trust_level": "trusted"}}}
+        (home / ".codex" / "config.toml").write_text(codex.toml(config), encoding="utf-8")
 
     def argv(self, prompt, session, more, *, fork):
-        options = ["--json", "--skip-git-repo-check", "--dangerously-bypass-hook-trust"]
-        options += [
-            "--dangerously-bypass-approvals-and-sandbox",
-            "-c",
-            'model_providers.fake.base_url="{url}/v1"',
-            *more,
-        ]
-        return ["exec", *(["fork" if fork else "resume", *options, session] if session else options), prompt]
-
-    def env(self):
-        return {"FAKE_API_KEY": "fake"}
-
-    def shell(self, command):
-        return call("exec_command", {"cmd": command})
-
-    def write(self, project, path, content):
-        del project
-        added = "".join(f"+{line}\n" for line in content.splitlines())
-        return call("apply_patch", f"*** Begin Patch\n*** Add File: {path}\n{added}*** End Patch\n")
+        return super().argv(prompt, session, ["--dangerously-bypass-hook-trust", *more], fork=fork)
 
     def edit(self, project, path, old, new):
         del project
@@ -233,27 +130,15 @@ trust_level = "trusted"
         return [begun, call("multi_agent_v1.wait_agent", responses.started_agents)]
 
 
-class Gemini(Cli):
-    name, package, version = "gemini", "@google/gemini-cli", "0.61.0"
-    tools = ("run_shell_command", "write_file", "replace")
-
+class Gemini(gemini.Gemini, Cli):
     def prepare(self, home, project):
         del project
         (home / ".gemini").mkdir()
-        settings = {
-            "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "privacy": {"usageStatisticsEnabled": False},
-            "general": {"enableAutoUpdate": False},
-        }
+        settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}, **gemini.HEADLESS}
         (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
 
-    def argv(self, prompt, session, more, *, fork):
-        assert not fork, "it has no such thing"
-        return ["-p", prompt, *(["--resume", session] if session else []), "--yolo", "-m", "gemini-2.5-flash", *more]
-
     def env(self):
-        trusted = {"GEMINI_CLI_TRUST_WORKSPACE": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
-        return {"GEMINI_API_KEY": "fake", "GOOGLE_GEMINI_BASE_URL": "{url}", **trusted}
+        return {**super().env(), "GEMINI_CLI_TRUST_WORKSPACE": "true"}
 
     def edit(self, project, path, old, new):
         given = {"file_path": str(project / path), "instruction": "edit", "old_string": old, "new_string": new}
@@ -381,7 +266,7 @@ class Stage:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
     def run(self, host, prompt, *steps, resume=False, fork=False, more=(), **env):
-        """Run a CLI once; what it does is in `steps`, and its report stays beside the project.
+        """Run a CLI once; what it does is in `steps`.
 
         Args:
             host: its name.
@@ -407,16 +292,17 @@ class Stage:
             env: further variables.
         """
         cli = CLIS[host]
-        number = len(list(self.folder.glob("report-*.json")))
-        job, report = self.folder / "job", self.folder / f"report-{number}.json"
         variables = {"PATH": ENVIRONMENT["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8", **cli.env(), **env}
-        asked = {"host": host, "steps": steps, "argv": [cli.installed(), *argv], "env": variables}
-        limits = {"timeout": SECONDS, "patience": patience}
-        job.write_bytes(pickle.dumps({**asked, **limits, "cwd": str(self.project)}))
-        words = [*unshare(), sys.executable, str(INSIDE), str(job), str(report)]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS + patience + 30, check=False)
-        assert done.returncode == 0, done.stderr
-        run = Run(**json.loads(report.read_text(encoding="utf-8")))
+        run = isolation.run(
+            host,
+            [cli.installed(), *argv],
+            steps,
+            env=variables,
+            cwd=str(self.project),
+            scratch=str(self.folder),
+            timeout=SECONDS,
+            patience=patience,
+        )
         assert run.left_behind == []
         assert asks_its_maker or run.unroutable == 0, "something tried to leave the loopback"
         return run

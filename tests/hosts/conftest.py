@@ -40,7 +40,7 @@ THEIRS = (
 
 def pytest_generate_tests(metafunc):
     if "host" in metafunc.fixturenames:
-        metafunc.parametrize("host", list(CLIS))
+        metafunc.parametrize("host", getattr(metafunc.module, "HOSTS", list(CLIS)))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import click
 import holdfast as package
 from holdfast.cli import (
     audit,
+    doctor,
     hook,
     init,
     install,
@@ -58,6 +59,7 @@ for command in (
     target.target,
     install.install,
     install.uninstall,
+    doctor.doctor,
     hook.hook,
 ):
     holdfast.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -62,12 +63,14 @@ class Request:
         path: with its query.
         body: parsed if it was JSON, else text.
         sort: `main`, `agent` or `beyond` for a turn by whose step answered it, `compaction`, or `aside`.
+        at: when it came, in Unix time.
     """
 
     method: str
     path: str
     body: Any
     sort: str
+    at: float
 
 
 class ModelServer:
@@ -119,7 +122,7 @@ class ModelServer:
 
     def handle(self, method: str, path: str, body: Any) -> Answer:
         """Answer one request and keep it."""
-        sort = self._api.sort(method, path, body)
+        sort, at = self._api.sort(method, path, body), time.time()
         with self._lock:
             number = f"{self._own}{len(self.requests):04}"
             if sort == "aside":
@@ -129,7 +132,7 @@ class ModelServer:
             else:
                 step, sort = self._script.next(self._api.opening(body))
                 answer = self._api.answer(path, body, settled(step, body), number)
-            self.requests.append(Request(method, path, body, sort))
+            self.requests.append(Request(method, path, body, sort, at))
         return answer
 
 

@@ -194,10 +194,7 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     runtime = environment.running()
     plan(place, chosen, runtime)
     mistake = _make_folder(place)
-    with place.held():
-        _sweep(place, chosen)
-        changes = plan(place, chosen, runtime)  # again: who held the lock may have written
-        _register(place, changes)
+    changes = register(place, chosen, runtime)
     failed = trial.run(place.project, changes, echo)
     echo("what is left for you to do:")
     for change in changes:
@@ -214,6 +211,19 @@ def _sweep(place: Place, hosts: list[Host]) -> None:
     """Remove what an installation that was killed left half written."""
     for path in [*map(place.settings, hosts), *(os.path.join(place.folder, name) for name in MADE)]:
         files.sweep(path)
+
+
+def register(place: Place, hosts: list[Host], runtime: Runtime) -> list[Change]:
+    """Write the registrations and the record of them; what was changed.
+
+    Raises:
+        HoldfastError: as `plan`, or a file cannot be written.
+    """
+    with place.held():
+        _sweep(place, hosts)
+        changes = plan(place, hosts, runtime)  # perhaps again: who held the lock may have written
+        _register(place, changes)
+    return changes
 
 
 def preview(place: Place, hosts: list[Host], runtime: Runtime) -> None:

@@ -37,7 +37,7 @@ def run(project: str, changes: list[Change], echo: Callable[[str], None]) -> lis
     failed = []
     for change in changes:
         try:
-            scratch = _scratch(project)
+            scratch = scratch_project(project)
         except OSError as error:
             echo(f"no trial run: {error}")
             return [change.host.name for change in changes]
@@ -49,7 +49,7 @@ def run(project: str, changes: list[Change], echo: Callable[[str], None]) -> lis
     return failed
 
 
-def _scratch(project: str) -> str:
+def scratch_project(project: str) -> str:
     """Make a scratch project with the real one's workflow, compiled as there."""
     from holdfast.workflow import index
 
@@ -100,7 +100,7 @@ def _try_host(change: Change, scratch: str, echo: Callable[[str], None]) -> bool
         if words is None:
             echo(f"  {host.runs[0]} is not on PATH, and {host.name} runs its hooks with it: not tried")
             return True
-        said, problem, taken = _fire(words, payload, environment(host, scratch), scratch)
+        said, problem, taken = fire(words, payload, environment(host, scratch), scratch)
         echo(f"  {title} ({event}), {taken:.0f} ms: {'failed' if problem else 'said' if said else 'said nothing'}")
         for line in said.splitlines()[:SHOWN_LINES]:
             echo(f"      {line}")
@@ -112,7 +112,7 @@ def _try_host(change: Change, scratch: str, echo: Callable[[str], None]) -> bool
     return True
 
 
-def _fire(words: list[str], payload: dict[str, Any], env: dict[str, str], cwd: str) -> tuple[str, str, float]:
+def fire(words: list[str], payload: dict[str, Any], env: dict[str, str], cwd: str) -> tuple[str, str, float]:
     """Run one hook: the text that the agent would see, what was wrong, milliseconds."""
     start = time.perf_counter()
     try:
@@ -152,6 +152,6 @@ def _reason(host: Host, command: str, payload: dict[str, Any], scratch: str) -> 
         bare = command.removesuffix(suffix)
         words = shell(host, bare)
         if bare != command and words:
-            _, problem, _ = _fire(words, payload, environment(host, scratch), scratch)
+            _, problem, _ = fire(words, payload, environment(host, scratch), scratch)
             return f" ({problem})" if problem else ""
     return ""
