@@ -7,7 +7,7 @@ import pytest
 
 from commanding import run, state_file
 from firing import edit_call, fire, start, state_of
-from holdfast.state import document
+from holdfast.state import backups, document
 
 SPOILS = {
     "truncated": lambda data: data[: len(data) // 2],
@@ -79,7 +79,7 @@ def test_with_the_newest_copies_spoilt_too_the_next_best_is_what_comes_back(how,
     assert state_of(lived_in)["stats"]["recoveries"] == 1
     assert kept(lived_in) == [broken]
     for path, data in spoilt.items():
-        assert path.name == "previous.json" or path.read_bytes() == data, "who knows what can be read from it"
+        assert path.name in backups.UNDATED or path.read_bytes() == data, "who knows what can be read from it"
     assert oldest.exists()
 
 
@@ -96,7 +96,7 @@ def test_with_every_copy_spoilt_it_begins_anew_keeps_all_that_is_broken_and_says
     )
     assert kept(lived_in) == [broken]
     for path, data in spoilt.items():
-        assert path.name == "previous.json" or path.read_bytes() == data
+        assert path.name in backups.UNDATED or path.read_bytes() == data
     assert "begins anew" in run(lived_in, "status").out
     told = fire("claude", start("claude", lived_in, "resume"), lived_in)
     assert "begins anew" in told.text and "begins anew" in told.reply["systemMessage"]
