@@ -47,12 +47,15 @@ def doctor(hosts: tuple[str, ...], live: bool, fix: bool, as_json: bool) -> None
     from holdfast.hook import locate
     from holdfast.install.targets import home
 
-    # the end of this process ends what it started, and takes the copy away
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     here = os.getcwd()
     folder = locate("", here)
     project = os.path.dirname(folder) or here
-    found = gather(project, folder, hosts, live=live, fix=fix)
+    # by an exception, what was started is ended and the copy taken away
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        found = gather(project, folder, hosts, live=live, fix=fix)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if as_json:
         say_json({"well": well(found), "findings": [finding.to_dict() for finding in found]})
     else:

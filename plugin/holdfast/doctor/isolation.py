@@ -102,6 +102,12 @@ def namespaces() -> tuple[tuple[str, ...], str]:
     return (), f"namespaces are not allowed here: {reason}"
 
 
+def apart() -> tuple[tuple[str, ...], dict[str, str]]:
+    """The words before a program and the variables that keep it from the network: one of both."""
+    words, _reason = namespaces()
+    return words, {} if words else PROXIES
+
+
 @contextlib.contextmanager
 def started(
     argv: Sequence[str], env: Mapping[str, str], cwd: str, timeout: float
@@ -117,11 +123,11 @@ def started(
     Raises:
         HoldfastError: it cannot be started.
     """
-    words, _reason = namespaces()
+    words, walls = apart()
     try:
         process = subprocess.Popen(  # noqa: S603  the user's own CLI
             [*words, *argv],
-            env={**({} if words else PROXIES), **env},
+            env={**walls, **env},
             cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -181,7 +187,7 @@ def run(  # noqa: PLR0913  one argument a fact
         HoldfastError: the run could not be made.
     """
     job, told = os.path.join(scratch, "job"), os.path.join(scratch, "report")
-    words, _reason = namespaces()
+    words, walls = apart()
     given = {
         "host": host,
         "argv": list(argv),
@@ -191,7 +197,7 @@ def run(  # noqa: PLR0913  one argument a fact
         "patience": patience,
     }
     with open(job, "wb") as file:
-        pickle.dump({**given, "apart": bool(words), "env": {**({} if words else PROXIES), **env}}, file)
+        pickle.dump({**given, "apart": bool(words), "env": {**walls, **env}}, file)
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     try:

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from holdfast.doctor import isolation
 from holdfast.errors import HoldfastError
 from holdfast.hook import FOLDER
 from holdfast.install import targets
@@ -166,10 +167,11 @@ def probed(text: str) -> str:
 
 def version_of(program: str, stage: Stage) -> str:
     """What a program says to `--version`, in a stage, or ""."""
+    words, env = isolation.apart()
     try:
         done = subprocess.run(  # noqa: S603  the user's own CLI
-            [program, "--version"],
-            env=stage.env(),
+            [*words, program, "--version"],
+            env={**env, **stage.env()},
             cwd=stage.scratch,
             stdin=subprocess.DEVNULL,
             capture_output=True,
