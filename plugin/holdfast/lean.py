@@ -175,7 +175,8 @@ def drain(fd: int, limit: int = -1) -> bytes:
     while chunk := os.read(fd, most if limit < 0 else min(most, limit - size)):
         chunks.append(chunk)
         size += len(chunk)
-        most = 1 << 20
+        if len(chunk) == most:  # there is much
+            most = 1 << 20
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

@@ -131,7 +131,7 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
 
         sync(backups)
         sync(folder)  # which may have been given its backups just now
-    prune(folder, kept, at)
+    _prune(folder, sorted({*names, name}, key=_age), kept, at)
     return path
 
 
@@ -164,9 +164,12 @@ def prune(folder: str, kept: "tuple[int, int | None]", at: float) -> None:
         kept: how many stay, and for how many days; None for any age.
         at: Unix time in seconds.
     """
+    _prune(folder, dated(folder), kept, at)
+
+
+def _prune(folder: str, names: "list[str]", kept: "tuple[int, int | None]", at: float) -> None:
     most, days = kept
     oldest = "" if days is None else strftime("%Y%m%dT%H%M%SZ", gmtime(max(at - days * DAY, 0)))
-    names = dated(folder)
     for place, name in enumerate(names[:-1]):
         if place < len(names) - most or parts(name)[0] < oldest:
             try:

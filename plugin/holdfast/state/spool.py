@@ -123,7 +123,7 @@ def load(path: str) -> "dict[str, Any] | None":
     return record
 
 
-def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool) -> "list[str]":
+def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool, names: "list[str] | None" = None) -> "list[str]":
     """Remove the temporary files of writers that died. Their names end with the writer's process id and `.tmp`.
 
     Args:
@@ -131,12 +131,13 @@ def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool) -> "list[s
         starts: the names of the files that they were to become; "" where all in the folder is ours. Those that begin
             with a dot are `install.files.replace`'s, with eight random digits before the process id.
         lock_held: whether the caller holds the lock that their writers need: then none of them lives.
+        names: what is in the folder, if that is known.
 
     Returns:
         The names of what was in the folder.
     """
     try:
-        names = os.listdir(folder)
+        names = os.listdir(folder) if names is None else names
     except OSError:
         return []
     for name in names:

@@ -347,12 +347,12 @@ class Store:
         Only for who holds the lock: then all writers of the state and of its copies are dead.
         """
         folder, _, name = self.path.rpartition("/")
-        spool.sweep(folder, (name,), lock_held=True)
+        beside = spool.sweep(folder, (name,), lock_held=True)
         spool.sweep(join(self.folder, backups.FOLDER), ("",), lock_held=True)
         spool.sweep(join(self.folder, spool.FOLDER), ("",), lock_held=False)
         spool.sweep(join(self.folder, "checkpoints"), ("",), lock_held=False)
         if self.folder != self.project:
             spool.sweep(self.folder, ("reserve",), lock_held=False)
-        spool.sweep(self.project, WRITTEN, lock_held=False)
+        spool.sweep(self.project, WRITTEN, lock_held=False, names=beside if folder == self.project else None)
         there = spool.sweep(join(self.project, "locks"), ("",), lock_held=False)
         return any(name.startswith(INSTALLING) for name in there)
