@@ -301,10 +301,14 @@ class Run:
         from holdfast.state import spool
         from holdfast.state.store import home
 
-        if event.tool is not None:
-            from holdfast.masking import mask
+        tool = event.tool
+        if tool is not None and tool.command:
+            if tool.outcome == "failed" or event.matches.get("unmatched"):
+                from holdfast.masking import mask  # 8 ms: where many hooks meet, all of them would pay
 
-            event.tool.command = mask(event.tool.command)[:2000]  # what it matched is in `matches`
+                tool.command = mask(tool.command)[:2000]
+            else:
+                tool.command = ""  # what it matched is in `matches`
         if not event.key:
             event.key = f"{time_ns()}-{os.getpid()}"
         spool.put(home(self.folder), event.to_dict())
