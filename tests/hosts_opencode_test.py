@@ -26,6 +26,7 @@ def tool_of(name=AFTER, **changes):
         (0, "pytest &", ("unknown", None)),
         (0, "(pytest -q > log 2>&1 &)", ("unknown", None)),
         (2, "pytest &", ("failed", 2)),
+        (10**300, "pytest", ("unknown", None)),
     ],
 )
 def test_how_a_command_ended(code, command, expected):

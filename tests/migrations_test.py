@@ -5,7 +5,7 @@ import json
 import pytest
 
 from commanding import edit_state, run, state_file
-from firing import audit_of, state_of
+from firing import audit_of, fire, start, state_of
 from holdfast.errors import ValidationFailed
 from holdfast.hook import open_store
 from holdfast.project import Project
@@ -111,6 +111,14 @@ def test_a_reader_sees_the_migrated_state_and_writes_nothing(old):
     before = state_file(old).read_bytes()
     assert list(state_of(old)["signals"]) == ["DONE"]
     assert state_file(old).read_bytes() == before
+
+
+def test_a_document_of_old_that_is_nested_too_deeply_gives_way_to_a_copy(project):
+    run(project, "signal", "emit", "done")
+    state_file(project).write_text('{"schema_version": 0, "phase": %s}' % ("[" * 600 + "]" * 600))
+    fired = fire("claude", start("claude", project), project)
+    assert (fired.code, fired.stderr) == (0, "") and "DONE" not in fired.text
+    assert list(state_of(project)["signals"]) == ["done"], "a copy came back"
 
 
 def test_a_state_that_a_person_edited_is_migrated_as_well(old):

@@ -63,6 +63,7 @@ def prefix(ready, tmp_path_factory):  # noqa: ARG001  asked for what it skips an
     """Holdfast, installed by install.py into an empty home: its private environment."""
     folder = tmp_path_factory.mktemp("installed")
     (folder / "home").mkdir()
+    (folder / "first").mkdir()
     words = [
         sys.executable,
         str(ROOT / "install.py"),

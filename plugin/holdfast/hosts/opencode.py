@@ -4,7 +4,7 @@ It has no hooks of its own: what comes here is written by the bridge in `manifes
 process.
 """
 
-from holdfast.events import Tool, in_background
+from holdfast.events import LATEST, Tool, in_background
 from holdfast.hosts import begin, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
@@ -97,7 +97,7 @@ def _tool(payload: "dict[str, Any]", failed: bool) -> Tool:
 
 def _shell_outcome(command: str, code: "Any") -> "tuple[str, int | None]":
     """How a command ended. A non-zero exit completes like any other; none at all: it timed out or was aborted."""
-    if not isinstance(code, int) or isinstance(code, bool) or (code == 0 and in_background(command)):
+    if type(code) is not int or abs(code) >= LATEST or (code == 0 and in_background(command)):
         return "unknown", None
     return ("failed" if code else "ok"), code
 

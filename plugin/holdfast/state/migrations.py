@@ -4,10 +4,10 @@ Each is a named, pure function; `metadata.migrations` of the state holds the nam
 rehearsed on a copy, and the result is taken only if the schema accepts it.
 """
 
-import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.errors import ValidationFailed
+from holdfast.lean import dumps, loads
 from holdfast.state import document
 
 if TYPE_CHECKING:
@@ -70,7 +70,10 @@ def rehearse(state: "State", to: int | None = None) -> "State":
     from holdfast.state import schema
 
     end = document.SCHEMA_VERSION if to is None else to
-    found = copy.deepcopy({key: value for key, value in document.whole(state).items() if key != "seal"})
+    try:
+        found: State = loads(dumps({key: value for key, value in document.whole(state).items() if key != "seal"}))
+    except (TypeError, ValueError) as error:
+        raise ValidationFailed(f"{error}: nothing was changed") from None
     for step in pending(state, to):
         try:
             found = step.apply(found)
