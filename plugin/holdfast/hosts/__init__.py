@@ -118,6 +118,17 @@ def begin(host: str, moments: "dict[str, str]", payload: "dict[str, Any]") -> "E
     return event
 
 
+def call_of(payload: "dict[str, Any]") -> "tuple[str, str]":
+    """What tells a finished call from others: the host's id, or else what it was, told apart by what lies between.
+
+    Raises:
+        ValueError: a field is of another type than hosts send.
+    """
+    key = text(payload, "tool_use_id", "")
+    told = (text(payload, "tool_name"), mapping(payload, "tool_input"), payload.get("tool_response"))
+    return key, "" if key else fingerprint(*told)
+
+
 def text(holder: "dict[str, Any]", key: str, default: "str | None" = None) -> str:
     """The string under `key`; `default` stands for a missing one and for null.
 

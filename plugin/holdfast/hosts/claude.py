@@ -1,7 +1,7 @@
 """Claude Code (facts recorded from 2.1.328)."""
 
 from holdfast.events import Tool, in_background
-from holdfast.hosts import begin, exit_code, fingerprint, listed, mapping, paths, text
+from holdfast.hosts import begin, call_of, exit_code, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,10 +66,8 @@ def parse(payload: "dict[str, Any]") -> "Event | None":
         turn, words = text(payload, "prompt_id", ""), fingerprint(event.prompt)
         event.key, event.source = (turn + words, "") if turn else ("", words)  # older releases send none
     elif event.moment == "tool_done":
-        event.tool = tool = _tool(payload, failed=event.name == "PostToolUseFailure")
-        event.key = text(payload, "tool_use_id", "")
-        if not event.key:  # told apart by what lies between
-            event.source = fingerprint(tool.name, mapping(payload, "tool_input"), payload.get("tool_response"))
+        event.tool = _tool(payload, failed=event.name == "PostToolUseFailure")
+        event.key, event.source = call_of(payload)
     elif event.moment == "session_start":
         event.source = text(payload, "source", "startup")
     else:

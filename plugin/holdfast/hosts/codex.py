@@ -1,7 +1,7 @@
 """Codex CLI (facts recorded from 0.169.0)."""
 
 from holdfast.events import Tool, in_background
-from holdfast.hosts import DIGITS, begin, exit_code, fingerprint, listed, mapping, paths, text
+from holdfast.hosts import DIGITS, begin, call_of, exit_code, fingerprint, listed, mapping, paths, text
 from holdfast.lean import drain, loads, os
 
 TYPE_CHECKING = False
@@ -51,10 +51,8 @@ def parse(payload: "dict[str, Any]") -> "Event | None":
         turn, words = text(payload, "turn_id", ""), fingerprint(event.prompt)
         event.key, event.source = (turn + words, "") if turn else ("", words)
     elif event.moment == "tool_done":
-        event.tool = tool = _tool(payload, event.transcript)
-        event.key = text(payload, "tool_use_id", "")
-        if not event.key:  # told apart by what lies between
-            event.source = fingerprint(tool.name, mapping(payload, "tool_input"), payload.get("tool_response"))
+        event.tool = _tool(payload, event.transcript)
+        event.key, event.source = call_of(payload)
     elif event.moment == "session_start":
         event.source = text(payload, "source", "startup")
     else:

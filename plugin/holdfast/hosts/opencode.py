@@ -5,7 +5,7 @@ process.
 """
 
 from holdfast.events import LATEST, Tool, in_background
-from holdfast.hosts import begin, fingerprint, listed, mapping, paths, text
+from holdfast.hosts import begin, call_of, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def parse(payload: "dict[str, Any]") -> "Event | None":
     elif event.moment == "tool_done":
         event.tool = tool = _tool(payload, failed=event.name == "message.part.updated")
         tool.whole_list = tool.name == "todowrite" and not event.subagent  # its list must not wipe its parent's
-        event.key = text(payload, "tool_use_id", "")
-        if not event.key:  # told apart by what lies between
-            event.source = fingerprint(tool.name, mapping(payload, "tool_input"), payload.get("tool_response"))
+        event.key, event.source = call_of(payload)
     else:
         event.source = text(payload, "source", "") or text(payload, "reason", "")
     return event
