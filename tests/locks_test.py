@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import stat
 import string
@@ -582,6 +583,17 @@ def test_a_record_that_cannot_be_read_keeps_others_out_until_it_is_cleaned(locks
         locks.acquire("build", mine, timeout=0)
     assert [found.status for found in locks.clean()] == ["damaged"]
     locks.acquire("build", mine, timeout=0)
+
+
+def test_a_record_with_a_number_that_json_has_not_is_damaged(locks, processes):
+    taken, _ = locks.acquire("build", somebody(processes), meta={"a": 1})
+    path = records.path(locks.folder, "build", taken.id, ".json")
+    with open(path, "rb") as file:
+        data = file.read()
+    with open(path, "wb") as file:
+        file.write(re.sub(rb'"a": ?1', b'"a":1e999', data))
+    (found,) = locks.holders()
+    assert found.status == "damaged" and "cannot be read" in found.describe()
 
 
 def test_a_record_that_cannot_be_read_stays_while_its_process_lives(locks):

@@ -212,4 +212,5 @@ def _parsed(lock: str, identity: str, data: bytes) -> Holder:
         raise ValueError("no process")
     if not all(-MOST < (given[name] or 0) < MOST for name in ("since", "ttl", "expires", "order")):
         raise ValueError("no time")
+    dumps(given["meta"])  # a number that JSON does not have was read as infinite
     return Holder(id=identity, owner=Owner(pid, *(str(owner.get(part, "")) for part in Owner._fields[1:])), **given)
