@@ -48,7 +48,7 @@ sys.stdin.readline()
 
 def seed(place: str) -> str:
     """Make a project with as many tasks as a state holds; its path."""
-    path = world.build(place, 10, full=False)
+    path = world.build(place, 10, 0)
 
     def change(state: "dict[str, Any]") -> None:
         for number in range(TASKS):
