@@ -46,7 +46,7 @@ class Packaged(Stage):
         self.checkout = self.folder / "check out"
         shutil.copytree(ROOT, self.checkout, ignore=shutil.ignore_patterns(*NOT_OURS))
         config = self.home / ".codex" / "config.toml"
-        said = config.read_text(encoding="utf-8").replace("plugins = false", "plugins = true")
+        said = config.read_text(encoding="utf-8").replace('"plugins" = false', '"plugins" = true')
         config.write_text(said, encoding="utf-8")
 
     def add(self, host, way):
