@@ -198,7 +198,7 @@ class Cli:
             ours = self._ours(layer)
             for event, group, at, place, handler in handlers(layer.settings, grouped=self.host.grouped):
                 command = handler.get(command_key(handler))
-                mine = layer.scope == "plugin" or (isinstance(command, str) and ours(command))
+                mine = layer.scope == "plugin" or self.host.script or (isinstance(command, str) and ours(command))
                 matcher = group.get("matcher")
                 found.append(Entry(layer, event, at, place, handler, matcher, mine and not other, mine and other))
         return found
