@@ -258,6 +258,15 @@ def test_stale_hooks_in_a_file_that_no_installation_writes_are_taken_out(lone):
     assert json.loads(shared.read_text())["hooks"] == mine
 
 
+def test_stale_hooks_in_copilots_own_settings_are_taken_out(app, home):
+    hooks = json.loads((app / PROJECT_FILES["copilot"]).read_text().replace(sys.executable, "/old/python"))["hooks"]
+    path = home / ".copilot" / "settings.json"
+    path.write_text("// mine\n" + json.dumps({"hooks": {"PreToolUse": [{"type": "command", "bash": "true"}], **hooks}}))
+    assert {("copilot", "stale"), ("copilot", "twice"), ("copilot", "paths")} == set(problems(app)[0])
+    assert run(app, "doctor", "--fix").lines[-1] == "all is well"
+    assert path.read_text() == '// mine\n{"hooks": {"PreToolUse": [{"type": "command", "bash": "true"}]}}'
+
+
 def test_a_second_registration_is_found(app):
     register(str(app), list(HOSTS), "user", dry_run=False, echo=lambda _line: None)
     found = [one for one in doctor(app)[1] if one["check"] == "twice"]
@@ -470,13 +479,16 @@ def test_what_keeps_opencodes_plugins_out_is_found(app):
 
 
 def test_a_second_bridge_above_the_project_is_found(app):
-    (app.parent / ".git").mkdir()
     other = app.parent / ".opencode" / "plugin" / "mine.js"
     other.parent.mkdir(parents=True)
     shutil.copy(app / PROJECT_FILES["opencode"], other)
     found, said = problems(app, "opencode")
     assert found == [("opencode", "twice")]
     assert str(other) in said
+    (app.parent / ".git").mkdir()
+    assert problems(app, "opencode")[0] == found
+    (app / ".git").mkdir()  # what is above the repository is not read
+    assert problems(app, "opencode")[0] == []
 
 
 @pytest.mark.parametrize("status", ["untrusted", "modified"])

@@ -152,7 +152,7 @@ def test_without_namespaces_the_cli_is_led_to_a_proxy_that_is_not_there(patient)
             (tools / name).symlink_to(where)
     program = (
         "import os, sys; from holdfast.doctor import inside; inside.loopback_up(); from holdfast.cli import main; "
-        "code = main(['doctor', '--live', 'codex']); print(code, inside.unroutable(), inside.left_behind())"
+        "code = main(['doctor', '--live', 'codex']); print(code, inside.unroutable(), inside.left_behind(1))"
     )
     path = os.pathsep.join([os.path.dirname(found.cli.installed()), str(tools)])
     done = subprocess.run(

@@ -295,13 +295,10 @@ def package_hooks(folder: str, *manifests: str) -> str:
 
 
 def upwards(project: str) -> list[str]:
-    """The project's folder and those above it, up to the repository that it lies in; alone where it lies in none."""
+    """The project's folder and those above it, up to the repository that it lies in; all where it lies in none."""
     found = [project]
-    while not os.path.exists(os.path.join(found[-1], ".git")):
-        above = os.path.dirname(found[-1])
-        if above == found[-1]:
-            return [project]
-        found.append(above)
+    while not os.path.exists(os.path.join(found[-1], ".git")) and os.path.dirname(found[-1]) != found[-1]:
+        found.append(os.path.dirname(found[-1]))
     return found
 
 
