@@ -21,6 +21,7 @@ from holdfast.doctor.hosts import codex
 from holdfast.doctor.stage import Stage
 from holdfast.hosts import NAMES
 from holdfast.install import install as register
+from holdfast.install import trial
 from holdfast.state import spool
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are scripts")
@@ -90,10 +91,11 @@ def stand_in(folder, host, version="", trust="trusted"):
 
 
 @pytest.fixture
-def app(project, bin_folder, home):
+def app(project, bin_folder, home, monkeypatch):
     """A project in which all hosts are there, registered and trusted."""
     if not (bin_folder / "bash").exists():
         pytest.skip("Gemini CLI runs its hooks with bash, which is not installed")
+    monkeypatch.setattr(trial, "run", lambda *_: [])  # a second each time
     register(str(project), list(HOSTS), "project", dry_run=False, echo=lambda _line: None)
     for host in HOSTS:
         stand_in(bin_folder, host)
