@@ -21,6 +21,7 @@ from holdfast.doctor.hosts import codex
 from holdfast.doctor.stage import Stage
 from holdfast.hosts import NAMES
 from holdfast.install import install as register
+from holdfast.install import trial
 from holdfast.state import spool
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are scripts")
@@ -29,9 +30,12 @@ PROJECT_FILES = {
     "claude": ".claude/settings.local.json",
     "gemini": ".gemini/settings.json",
     "codex": ".codex/hooks.json",
+    "opencode": ".opencode/plugins/holdfast.js",
+    "copilot": ".github/hooks/holdfast.json",
 }
 HOSTS = tuple(PROJECT_FILES)
-VERSIONS = {"claude": "2.1.328 (Claude Code)", "gemini": "0.61.0", "codex": "codex-cli 0.169.0"}
+VERSIONS = {"claude": "2.1.328 (Claude Code)", "gemini": "0.61.0", "codex": "codex-cli 0.169.0", "opencode": "1.18.33"}
+VERSIONS["copilot"] = "GitHub Copilot CLI 1.0.102.\nRun 'copilot update' to check for updates."
 APP_SERVER = """
 import json, os, sys
 for line in sys.stdin:
@@ -87,15 +91,18 @@ def stand_in(folder, host, version="", trust="trusted"):
 
 
 @pytest.fixture
-def app(project, bin_folder, home):
+def app(project, bin_folder, home, monkeypatch):
     """A project in which all hosts are there, registered and trusted."""
     if not (bin_folder / "bash").exists():
         pytest.skip("Gemini CLI runs its hooks with bash, which is not installed")
+    monkeypatch.setattr(trial, "run", lambda *_: [])  # a second each time
     register(str(project), list(HOSTS), "project", dry_run=False, echo=lambda _line: None)
     for host in HOSTS:
         stand_in(bin_folder, host)
     (home / ".gemini").mkdir()
     (home / ".gemini" / "trustedFolders.json").write_text(json.dumps({str(project): "TRUST_FOLDER"}))
+    (home / ".copilot").mkdir()
+    (home / ".copilot" / "config.json").write_text(f"// managed\n{json.dumps({'trustedFolders': [str(project)]})}")
     return project
 
 
@@ -199,7 +206,8 @@ def test_a_version_is_known_newer_or_too_old(lone, bin_folder, version, level, s
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_missing_interpreter_is_found_and_mended(app, host):
-    change(app, host, f"{sys.executable} ", f"{sys.executable}-gone ")
+    end = '"' if host == "opencode" else " "
+    change(app, host, f"{sys.executable}{end}", f"{sys.executable}-gone{end}")
     found, said = problems(app)
     assert (host, "paths") in found
     assert f"{sys.executable}-gone: No such file or directory" in said
@@ -252,14 +260,26 @@ def test_stale_hooks_in_a_file_that_no_installation_writes_are_taken_out(lone):
     assert json.loads(shared.read_text())["hooks"] == mine
 
 
+def test_stale_hooks_in_copilots_own_settings_are_taken_out(app, home):
+    hooks = json.loads((app / PROJECT_FILES["copilot"]).read_text().replace(sys.executable, "/old/python"))["hooks"]
+    path = home / ".copilot" / "settings.json"
+    path.write_text("// mine\n" + json.dumps({"hooks": {"PreToolUse": [{"type": "command", "bash": "true"}], **hooks}}))
+    assert {("copilot", "stale"), ("copilot", "twice"), ("copilot", "paths")} == set(problems(app)[0])
+    assert run(app, "doctor", "--fix").lines[-1] == "all is well"
+    assert path.read_text() == '// mine\n{"hooks": {"PreToolUse": [{"type": "command", "bash": "true"}]}}'
+
+
 def test_a_second_registration_is_found(app):
     register(str(app), list(HOSTS), "user", dry_run=False, echo=lambda _line: None)
     found = [one for one in doctor(app)[1] if one["check"] == "twice"]
-    # Claude Code and Gemini CLI run identical hooks once, Codex CLI does not
+    # Claude Code and Gemini CLI run identical hooks once, the others do not; Copilot CLI runs Claude Code's besides
     assert [(one["host"], one["level"]) for one in found] == [
         ("claude", "note"),
         ("gemini", "note"),
         ("codex", "problem"),
+        ("opencode", "problem"),
+        ("copilot", "note"),
+        ("copilot", "problem"),
     ]
     change(app, "claude", "2>/dev/null", "2> /dev/null")
     assert ("claude", "twice") in problems(app)[0]
@@ -276,6 +296,53 @@ def test_a_plugin_beside_the_settings_is_a_second_registration(lone, home):
     assert problems(lone)[0] == [("claude", "twice")]
     (home / ".claude" / "settings.json").write_text('{"enabledPlugins": {"holdfast@here": false}}')
     assert problems(lone)[0] == []
+
+
+@pytest.mark.parametrize("host", ["claude", "gemini", "codex", "copilot"])
+def test_a_native_package_is_a_registration_and_one_too_many_beside_the_settings(app, home, host):
+    """As its host's own command leaves it behind."""
+    package = {
+        "claude": home / "elsewhere",
+        "gemini": home / ".gemini" / "extensions" / "holdfast",
+        "codex": home / ".codex" / "plugins" / "cache" / "holdfast" / "holdfast" / "0.1.0",
+        "copilot": home / ".copilot" / "installed-plugins" / "_direct" / "plugin",
+    }[host]
+    shutil.copytree(ROOT if host == "gemini" else ROOT / "plugin", package, ignore=only_package)
+    if host == "claude":
+        told = home / ".claude" / "plugins" / "installed_plugins.json"
+        told.parent.mkdir(parents=True)
+        told.write_text(json.dumps({"plugins": {"holdfast@holdfast": [{"installPath": str(package)}]}}))
+    if host == "copilot":
+        installed = [{"name": "holdfast", "cache_path": str(package), "enabled": True}]
+        told = {"trustedFolders": [str(app)], "installedPlugins": installed}
+        (home / ".copilot" / "config.json").write_text(json.dumps(told))
+    assert problems(app)[0] == [(host, "twice")]
+    (app / PROJECT_FILES[host]).unlink()
+    found = [one for one in doctor(app, host)[1] if one["check"] == "registration"]
+    assert [one["level"] for one in found] == ["ok"]
+    assert "(plugin) registers" in found[0]["finding"]
+
+
+def only_package(folder, names):
+    """What of a checkout a package's copy need not have."""
+    kept = ("hooks", "plugin", "plugin.json", "gemini-extension.json", ".claude-plugin", ".codex-plugin")
+    return [name for name in names if Path(folder) in (ROOT, ROOT / "plugin") and name not in kept]
+
+
+@pytest.mark.parametrize("way", ["gemini", "copilot"])
+def test_packages_that_stay_where_they_are_are_found(app, home, way):
+    """An extension that is linked, and a plugin of a local marketplace."""
+    if way == "gemini":
+        path = home / ".gemini" / "extensions" / "holdfast" / ".gemini-extension-install.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"type": "link", "source": str(ROOT)}))
+    else:
+        market = {"holdfast": {"source": {"source": "directory", "path": str(ROOT)}}}
+        said = {"extraKnownMarketplaces": market, "enabledPlugins": {"holdfast@holdfast": True}}
+        (home / ".copilot" / "settings.json").write_text(json.dumps(said))
+    found, said = problems(app)
+    assert found == [(way, "twice")]
+    assert str(ROOT) in said
 
 
 def test_files_and_hooks_of_others_that_are_broken_are_found(app):
@@ -295,7 +362,7 @@ def test_settings_that_switch_hooks_off_are_found(app, home):
     (home / ".codex").mkdir()
     (home / ".codex" / "config.toml").write_text("[features]\nhooks = false\n")
     found, said = problems(app)
-    assert found == [("claude", "off"), ("gemini", "off"), ("codex", "off")]
+    assert found == [("claude", "off"), ("gemini", "off"), ("codex", "off"), ("copilot", "off")]
     assert "hooksConfig.disabled names our hooks of SessionStart" in said
     assert ("claude", "off") in problems(app, "claude", HOLDFAST_DISABLE="1")[0]
 
@@ -331,6 +398,99 @@ def test_geminis_trust_may_be_switched_off_or_given_by_the_environment(app, home
     assert problems(app, "gemini", GEMINI_CLI_TRUST_WORKSPACE="false")[0] == [("gemini", "trust")]
     (home / ".gemini" / "settings.json").write_text('{"security": {"folderTrust": {"enabled": false}}}')
     assert problems(app, "gemini")[0] == []
+
+
+@pytest.mark.parametrize(
+    ("config", "trusted"),
+    [
+        ({}, False),
+        ({"trustedFolders": ["{app}"]}, True),
+        ({"trusted_folders": ["{app}/"]}, True),
+        ({"trustedFolders": ["{above}"]}, True),
+        ({"trustedFolders": ["{app}-other", "{app}/inner", "relative"]}, False),
+    ],
+)
+def test_the_trust_of_copilot_goes_by_its_own_rules(app, home, config, trusted):
+    given = json.dumps(config).replace("{app}", str(app)).replace("{above}", str(app.parent))
+    (home / ".copilot" / "config.json").write_text(given)
+    assert problems(app, "copilot")[0] == ([] if trusted else [("copilot", "trust")])
+    assert problems(app, "copilot", COPILOT_ALLOW_ALL="true")[0] == []
+
+
+def test_an_untrusted_folder_is_a_note_where_copilots_hooks_stand_in_the_home(app, home):
+    (home / ".copilot" / "config.json").unlink()
+    (app / PROJECT_FILES["copilot"]).rename(home / ".copilot" / "settings.json")
+    assert problems(app, "copilot")[0] == []
+    (home / ".copilot" / "settings.json").rename(app / PROJECT_FILES["copilot"])
+    register(str(app), ["copilot"], "user", dry_run=False, echo=lambda _line: None)
+    found = {one["check"]: one["level"] for one in doctor(app, "copilot")[1]}
+    assert found["trust"] == "note"
+
+
+@pytest.mark.parametrize(
+    ("switches", "off"),
+    [
+        ({".github/copilot/settings.json": True}, True),
+        ({".claude/settings.local.json": True}, True),
+        ({".claude/settings.json": True, ".github/copilot/settings.json": False}, False),
+        ({".claude/settings.json": False, ".github/copilot/settings.local.json": True}, True),
+        ({".github/hooks/other.json": True}, False),
+        ({PROJECT_FILES["copilot"]: True}, True),
+    ],
+)
+def test_what_switches_copilots_hooks_off_goes_by_its_own_rules(app, switches, off):
+    for name, switch in switches.items():
+        path = app / name
+        path.parent.mkdir(exist_ok=True)
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**known, "disableAllHooks": switch}))
+    assert problems(app, "copilot")[0] == ([("copilot", "off")] if off else [])
+
+
+def test_copilot_hooks_below_the_root_of_a_repository_are_not_read(app):
+    (app.parent / ".git").mkdir()
+    found, said = problems(app, "copilot")
+    assert ("copilot", "registration") in found
+    register(str(app.parent), ["copilot"], "project", dry_run=False, echo=lambda _line: None)
+    found, said = problems(app, "copilot")
+    assert found == [("copilot", "off")]
+    assert f"looks for hooks only in the repository's root, {app.parent}" in said
+
+
+def test_what_is_registered_for_claude_runs_in_copilot_too_and_is_a_note(app):
+    (app / PROJECT_FILES["copilot"]).unlink()
+    found = [one for one in doctor(app, "copilot")[1] if one["check"] == "registration"]
+    assert [one["level"] for one in found] == ["note"]
+    assert f"what {app / PROJECT_FILES['claude']} registers for another CLI runs here too" in found[0]["finding"]
+
+
+def test_an_edited_bridge_of_opencode_is_found_and_mended(app):
+    change(app, "opencode", "const LIMIT = 10_000", "const LIMIT = 20_000")
+    found, said = problems(app)
+    assert found == [("opencode", "stale")]
+    assert "7 hooks are changed since they were registered" in said
+    assert run(app, "doctor", "--fix").lines[-1] == "all is well"
+    change(app, "opencode", "const PYTHON", "const PITHON")
+    assert ("opencode", "stale") in problems(app)[0]
+    assert run(app, "doctor", "--fix").lines[-1] == "all is well"
+
+
+def test_what_keeps_opencodes_plugins_out_is_found(app):
+    assert problems(app, "opencode", OPENCODE_PURE="1")[0] == [("opencode", "off")]
+    assert problems(app, "opencode", OPENCODE_DISABLE_PROJECT_CONFIG="true")[0] == [("opencode", "registration")]
+
+
+def test_a_second_bridge_above_the_project_is_found(app):
+    other = app.parent / ".opencode" / "plugin" / "mine.js"
+    other.parent.mkdir(parents=True)
+    shutil.copy(app / PROJECT_FILES["opencode"], other)
+    found, said = problems(app, "opencode")
+    assert found == [("opencode", "twice")]
+    assert str(other) in said
+    (app.parent / ".git").mkdir()
+    assert problems(app, "opencode")[0] == found
+    (app / ".git").mkdir()  # what is above the repository is not read
+    assert problems(app, "opencode")[0] == []
 
 
 @pytest.mark.parametrize("status", ["untrusted", "modified"])
@@ -388,6 +548,8 @@ def test_settings_of_any_shape_are_looked_at(app, home, said):
     files += [home / ".gemini" / name for name in ("settings.json", "trustedFolders.json")]
     files += [home / ".claude.json", home / ".claude" / "plugins" / "installed_plugins.json"]
     files += [home / ".codex" / name for name in ("config.toml", "hooks.json")]
+    files += [app / ".github" / "copilot" / "settings.json", app / ".opencode" / "plugin" / "other.ts"]
+    files += [home / ".copilot" / name for name in ("config.json", "settings.json", "hooks/a.json")]
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(said)
@@ -490,7 +652,7 @@ def test_a_folder_of_ours_is_not_made_by_mending(tmp_path, bin_folder):
 # -- the copy
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", [host for host in HOSTS if host != "opencode"])
 def test_no_secret_and_no_hook_of_others_goes_into_the_copy(app, home, bin_folder, host):
     cli = patients.every()[host]
     other = {"PreToolUse": [{"hooks": [{"type": "command", "command": "curl -H 'SECRET: x'", "env": {"A": "SECRET"}}]}]}
@@ -512,10 +674,29 @@ def test_no_secret_and_no_hook_of_others_goes_into_the_copy(app, home, bin_folde
         assert not [path for path, content in copied.items() if b"SECRET" in content]
         assert b"alias ll=ls" in copied[Path(stage.home, ".zshenv")]
         made = json.loads(Path(stage.project, *PROJECT_FILES[host].split("/")).read_text())
-        commands = {event: groups[0]["hooks"][0]["command"] for event, groups in made["hooks"].items()}
+        handlers = {event: groups[0].get("hooks", groups)[0] for event, groups in made["hooks"].items()}
+        commands = {event: handler[patients.command_key(handler)] for event, handler in handlers.items()}
         assert commands.pop("PreToolUse") == "true"
         assert all(command.startswith("recorded ") and "--host" in command for command in commands.values())
     assert not os.path.exists(stage.root)
+
+
+def test_of_opencodes_plugins_the_copy_has_our_bridge_alone(app, home, bin_folder):
+    cli = patients.every()["opencode"]
+    (app / ".opencode" / "plugins" / "other.js").write_text("export const SECRET = 1")
+    (app / ".opencode" / "opencode.json").write_text('{"provider": "SECRET"}')
+    (home / ".config" / "opencode").mkdir(parents=True)
+    (home / ".config" / "opencode" / "opencode.json").write_text('{"provider": "SECRET"}')
+    with Stage(str(app)) as stage:
+        stage.furnish()
+        cli.carry(stage, cli.layers(str(app)), str(bin_folder / "opencode"), lambda command: f"recorded {command}")
+        assert not [path for path, content in tree(stage.root).items() if b"SECRET" in content]
+        made = Path(stage.project, PROJECT_FILES["opencode"]).read_text()
+        starter = Path(re.search(r'^const PYTHON = "(.*)"$', made, re.MULTILINE)[1])
+        assert made.replace(str(starter), sys.executable) == (app / PROJECT_FILES["opencode"]).read_text()
+        assert starter.read_text().count(f"recorded {sys.executable} -I -S ") == 6
+        lock = json.loads(Path(stage.project, ".opencode", "package-lock.json").read_text())
+        assert lock["packages"][""]["dependencies"] == {"@opencode-ai/plugin": "1.18.33"}
 
 
 def test_the_recorder_passes_on_what_it_notes(tmp_path):

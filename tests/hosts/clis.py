@@ -15,7 +15,7 @@ import platformdirs
 from filelock import FileLock
 
 from holdfast.doctor import isolation, responses
-from holdfast.doctor.hosts import claude, codex, gemini
+from holdfast.doctor.hosts import claude, codex, copilot, gemini, opencode
 from holdfast.doctor.isolation import Report as Run
 from holdfast.doctor.script import agent, call, parallel, text
 
@@ -152,8 +152,7 @@ class Gemini(gemini.Gemini, Cli):
         return [agent("invoke_agent", {"agent_name": "generalist", "prompt": prompt}, *inner, ending)]
 
 
-class OpenCode(Cli):
-    name, package, version = "opencode", "opencode-ai", "1.18.33"
+class OpenCode(opencode.OpenCode, Cli):
     tools = ("bash", "write", "edit")
     keys = ("filePath", "content", "oldString", "newString")
     subagent = ("task", {"subagent_type": "general"})
@@ -168,26 +167,15 @@ class OpenCode(Cli):
 
     def configure(self, home, context=200_000):
         """Write its settings; `context` is how many tokens the model takes before it is compacted."""
-        model = {"limit": {"context": context, "output": 8_000}}
-        options = {"baseURL": "{env:FAKE_URL}", "apiKey": "fake"}
-        fake = {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"fake-model": model}}
-        settings = {"$schema": "https://opencode.ai/config.json", "provider": {"fake": fake}}
-        (home / ".config" / "opencode" / "opencode.json").write_text(json.dumps(settings), encoding="utf-8")
-
-    def argv(self, prompt, session, more, *, fork):
-        resumed = ["--session", session, *(["--fork"] if fork else [])] if session else []
-        return ["run", prompt, *resumed, "--model", "fake/fake-model", *more]
-
-    def env(self):
-        return {"FAKE_URL": "{url}/v1", "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
+        settings = json.dumps(opencode.offline(context))
+        (home / ".config" / "opencode" / "opencode.json").write_text(settings, encoding="utf-8")
 
     def plan(self, *titles):
         todos = [{"content": title, "status": "pending", "priority": "medium"} for title in titles]
         return call("todowrite", {"todos": todos})
 
 
-class Copilot(Cli):
-    name, package, version = "copilot", "@github/copilot", "1.0.102"
+class Copilot(copilot.Copilot, Cli):
     tools = ("bash", "create", "edit")
     keys = ("path", "file_text", "old_str", "new_str")
     subagent = ("task", {"agent_type": "task", "name": "look", "mode": "sync"})
@@ -197,17 +185,9 @@ class Copilot(Cli):
         trusted = {"trusted_folders": [str(project)]}  # else it runs only the hooks in the home
         (home / ".copilot" / "config.json").write_text(json.dumps(trusted), encoding="utf-8")
 
-    def argv(self, prompt, session, more, *, fork):
-        assert not fork, "it has no such thing"
-        return ["-p", prompt, *([f"--resume={session}"] if session else []), "--allow-all-tools", *more]
-
     def env(self):
-        provider = {"BASE_URL": "{url}/v1", "API_KEY": "fake"}
-        model = {f"COPILOT_PROVIDER_{name}": value for name, value in provider.items()}
         # its program unpacks 235 MB of itself into the cache: once, not into every home
-        kept = {"XDG_CACHE_HOME": str(CACHE / f"{self.name}-{self.version}" / "unpacked")}
-        off = {"COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false"}
-        return {**off, "COPILOT_MODEL": "fake-model", **model, **kept}
+        return {**super().env(), "XDG_CACHE_HOME": str(CACHE / f"{self.name}-{self.version}" / "unpacked")}
 
     def write(self, project, path, content):
         (project / path).parent.mkdir(parents=True, exist_ok=True)  # it makes none

@@ -62,8 +62,8 @@ def made_in_real_home():
 def prefix(ready, tmp_path_factory):  # noqa: ARG001  asked for what it skips and checks
     """Holdfast, installed by install.py into an empty home: its private environment."""
     folder = tmp_path_factory.mktemp("installed")
-    (folder / "home").mkdir()
-    (folder / "first").mkdir()
+    for name in ("home", "first"):
+        (folder / name).mkdir()
     words = [
         sys.executable,
         str(ROOT / "install.py"),

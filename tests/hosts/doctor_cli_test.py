@@ -9,13 +9,18 @@ import pytest
 from clis import CLIS, ENVIRONMENT
 
 from holdfast.doctor import isolation
+from holdfast.doctor.hosts import command_key
 from holdfast.doctor.hosts.codex import digest, key, toml
 from holdfast.install import targets
 
 pytestmark = pytest.mark.hosts
 
-HOSTS = ("claude", "gemini", "codex")
-PROMPT = {"claude": "UserPromptSubmit", "gemini": "BeforeAgent", "codex": "UserPromptSubmit"}
+# Which events say something to the model: a start, a prompt, a call that ended.
+SAYING = {
+    **dict.fromkeys(CLIS, ("SessionStart", "UserPromptSubmit", "PostToolUse")),
+    "gemini": ("SessionStart", "BeforeAgent", "AfterTool"),
+    "opencode": ("session.start", "chat.message", "tool.execute.after"),
+}
 
 
 class Patient:
@@ -51,6 +56,30 @@ class Patient:
         before = path.read_text(encoding="utf-8")
         assert old in before
         path.write_text(before.replace(old, new), encoding="utf-8")
+        self.trust()
+
+    def change_python(self, python):
+        """Another interpreter in what is registered."""
+        end = '"' if self.host == "opencode" else " "
+        self.change(f"{self.stage.prefix}/bin/python{end}", f"{python}{end}")
+
+    def precede(self, before, event=""):
+        """Let a shell command run before ours: that of one event, or each. The bridge's commands are its interpreter's."""
+        if self.host == "opencode":
+            python = self.stage.folder / "python"
+            which = {"": "*", "chat.message": "*/prompt_activation.py"}[event]
+            real = f"{self.stage.prefix}/bin/python"
+            python.write_text(f'#!/bin/sh\ncase $3 in {which}) {before};; esac\nexec {real} "$@"\n', encoding="utf-8")
+            python.chmod(0o755)
+            self.change_python(python)
+            return
+        settings = json.loads(self.settings.read_text(encoding="utf-8"))
+        for name, (group,) in settings["hooks"].items():
+            handler = group["hooks"][0] if "hooks" in group else group
+            key = command_key(handler)
+            if event in ("", name):
+                handler[key] = f"{before}; {handler[key]}"
+        self.settings.write_text(json.dumps(settings), encoding="utf-8")
         self.trust()
 
     def set(self, **keys):
@@ -103,8 +132,7 @@ def test_all_is_well_where_it_is(host, patient):
     events = CLIS[host].entries([CLIS[host].layer("project", str(patient(host).settings))])
     assert len(live) == len(events)
     heard = [line.split(":")[0] for line in live if "reached the model" in line]
-    tool = "AfterTool" if host == "gemini" else "PostToolUse"
-    assert heard == ["SessionStart", PROMPT[host], tool]
+    assert heard == list(SAYING[host])
     assert all("fired in" in line for line in live)
 
 
@@ -124,7 +152,7 @@ def test_without_namespaces_the_cli_is_led_to_a_proxy_that_is_not_there(patient)
             (tools / name).symlink_to(where)
     program = (
         "import os, sys; from holdfast.doctor import inside; inside.loopback_up(); from holdfast.cli import main; "
-        "code = main(['doctor', '--live', 'codex']); print(code, inside.unroutable(), inside.left_behind())"
+        "code = main(['doctor', '--live', 'codex']); print(code, inside.unroutable(), inside.left_behind(1))"
     )
     path = os.pathsep.join([os.path.dirname(found.cli.installed()), str(tools)])
     done = subprocess.run(
@@ -168,9 +196,34 @@ def test_an_untrusted_gemini_folder_is_found(patient):
     assert found.live() == ["all hooks: not fired: the folder is not trusted, so Gemini CLI drops all hooks in it"]
 
 
+def test_an_untrusted_copilot_folder_is_found(patient):
+    found = patient("copilot")
+    (found.stage.home / ".copilot" / "config.json").unlink()
+    said = "the folder is not trusted, so Copilot CLI runs only the hooks in your home"
+    assert found.live() == [f"all hooks: not fired: {said}"]
+
+
+def test_copilot_runs_what_is_registered_for_claude_too_and_all_is_well(patient):
+    found = patient("copilot")
+    found.stage.install("claude")
+    problems, said = found.doctor("--live")
+    assert problems == []
+    assert [line["level"] for line in said if line["check"] == "twice"] == ["note"]
+    assert any(line["finding"].startswith("UserPromptSubmit: fired") and "2 times" in line["finding"] for line in said)
+
+
+def test_copilot_hooks_below_the_root_of_a_repository_are_found(patient):
+    found = patient("copilot")
+    (found.stage.folder / ".git").mkdir()
+    said = f"Copilot CLI looks for hooks only in the repository's root, {found.stage.folder}"
+    found.stage.install("copilot", scope="user")
+    problems, _found = found.doctor("--live")
+    assert [(line["check"], line["finding"]) for line in problems] == [("off", f"{found.settings}: {said}")]
+
+
 def test_a_missing_interpreter_is_found(host, patient):
     found = patient(host)
-    found.change("/bin/python ", "/bin/python-gone ")
+    found.change_python(f"{found.stage.prefix}/bin/python-gone")
     gone = f"{found.stage.prefix}/bin/python-gone: No such file or directory"
     assert f"all hooks: ran, and ended without a word: {gone}" in found.live()
 
@@ -193,7 +246,7 @@ def test_a_second_registration_is_found(host, patient):
 
 def test_a_line_before_our_json_is_found(host, patient):
     found = patient(host)
-    found.change('"command": "', '"command": "echo hook started; ')
+    found.precede("echo hook started")
     live = found.live()
     assert any("what stands before our JSON makes the host drop all: 'hook started'" in line for line in live), live
 
@@ -208,12 +261,11 @@ def test_a_line_that_a_shell_profile_prints_is_found(patient):
 
 def test_a_hook_that_takes_5_s_is_found(host, patient):
     found = patient(host)
-    settings = json.loads(found.settings.read_text(encoding="utf-8"))
-    command = settings["hooks"][PROMPT[host]][0]["hooks"][0]["command"]
-    found.change(json.dumps(command), json.dumps(f"sleep 5; {command}"))
+    _start, prompt, _tool = SAYING[host]
+    found.precede("sleep 5", prompt)
     live = found.live()
     assert len(live) == 1
-    assert live[0].startswith(f"{PROMPT[host]}: took 5.")
+    assert live[0].startswith(f"{prompt}: took 5.")
 
 
 @pytest.mark.parametrize(
@@ -222,6 +274,7 @@ def test_a_hook_that_takes_5_s_is_found(host, patient):
         ("claude", {"disableAllHooks": True}, "disableAllHooks is set"),
         ("gemini", {"hooksConfig": {"enabled": False}}, "hooksConfig.enabled is false"),
         ("codex", {"features": {"hooks": False}}, "the feature hooks is false"),
+        ("copilot", {"disableAllHooks": True}, "disableAllHooks is set"),
     ],
 )
 def test_a_setting_that_disables_hooks_is_found(name, keys, said, patient):
@@ -231,6 +284,19 @@ def test_a_setting_that_disables_hooks_is_found(name, keys, said, patient):
     assert len(live) == 1
     assert live[0].startswith("all hooks: not fired: ")
     assert said in live[0]
+
+
+def test_a_setting_of_the_repository_that_disables_copilots_hooks_is_found(patient):
+    found = patient("copilot")
+    path = found.stage.project / ".github" / "copilot" / "settings.json"
+    path.parent.mkdir()
+    path.write_text('{"disableAllHooks": true}', encoding="utf-8")
+    assert found.live() == [f"all hooks: not fired: {path}: disableAllHooks is set: no hook will run"]
+
+
+def test_a_variable_that_keeps_opencodes_plugins_out_is_found(patient):
+    live = patient("opencode").live(OPENCODE_PURE="1")
+    assert live == ["all hooks: not fired: OPENCODE_PURE is in the environment: OpenCode loads no plugin"]
 
 
 def test_a_gemini_hook_that_is_disabled_by_its_name_is_found(patient):

@@ -1,12 +1,14 @@
 """Each native package, installed by its host's own command alone: it fires, and writes nothing where it is."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from clis import CLIS, ROOT, Stage, call, text
+from clis import CLIS, ENVIRONMENT, ROOT, Stage, call, text
 
 from conftest import FLOW
 from holdfast.hosts import NAMES
@@ -79,6 +81,15 @@ class Packaged(Stage):
         (data / "ready").write_text(WHOLE)
         return self
 
+    def doctor(self, host, check):
+        """Levels and findings of one check."""
+        path = os.pathsep.join([os.path.dirname(CLIS[host].installed()), ENVIRONMENT["PATH"]])
+        words = [str(self.prefix / "bin" / "holdfast"), "doctor", host, "--json"]
+        env = {"HOME": str(self.home), "PATH": path}
+        done = subprocess.run(words, cwd=self.project, env=env, capture_output=True, text=True, check=False)
+        found = json.loads(done.stdout)["findings"]
+        return [(one["level"], one["finding"]) for one in found if (one["host"], one["check"]) == (host, check)]
+
     def compiled(self):
         """The workflow is compiled, as `holdfast workflow check` or another machine's hooks would."""
         assert not compiler.refresh(str(self.workflow.parent)).header["error"]
@@ -125,6 +136,8 @@ def test_a_package_that_its_host_installed_fires_at_once_and_writes_nothing_wher
     kept = json.loads((stage.data(name) / "setup.json").read_text(encoding="utf-8"))
     assert kept["tries"] == 1 and "a package cannot be had" in kept["error"]
     assert not (stage.data(name) / "ready").exists()
+    ((level, found),) = stage.doctor(name, "registration")
+    assert level == "ok" and "(plugin) registers" in found
 
 
 def test_a_set_up_that_failed_is_told_at_the_next_start_and_tried_again(new_package):
@@ -162,7 +175,7 @@ def test_claude_code_has_the_command_on_its_path_the_skill_and_the_slash_command
     assert "What `holdfast status` says:" in run.heard(0) and "1 of 3, spec: Write the spec" in run.heard(0)
 
 
-@pytest.mark.parametrize("name", ["claude", "codex", "gemini"])
+@pytest.mark.parametrize("name", ["claude", "codex", "gemini", "copilot"])
 def test_a_package_beside_what_install_py_registered_counts_each_event_once(name, new_package, prefix):
     stage = new_package(name, "root")
     stage.prefix = prefix
@@ -175,3 +188,5 @@ def test_a_package_beside_what_install_py_registered_counts_each_event_once(name
     assert (stats["prompts"], stats["tool_calls"], stats["failures"]) == (1, 2, 1)
     assert run.heard(0).count("skill for this prompt: payment-rules") == 1
     assert run.heard(1).count("the phase spec is complete") == 1
+    ((level, found),) = stage.doctor(name, "twice")
+    assert level == "problem" and "each event starts two hooks and is counted once" in found

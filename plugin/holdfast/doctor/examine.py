@@ -45,9 +45,13 @@ class Examination:
         self.layers: list[Layer] = cli.layers(project)
         self.all: list[Entry] = cli.entries(self.layers)
         self.entries = [entry for entry in self.all if entry.ours]
+        self.guests = [entry for entry in self.all if entry.guest]
 
     def _said(self, check: str, level: str, finding: str, remedy: str = "") -> Finding:
         return Finding(self.cli.name, check, level, finding, remedy)
+
+    def _guests_files(self) -> str:
+        return " and ".join(sorted({entry.layer.path for entry in self.guests}))
 
     @property
     def concerned(self) -> bool:
@@ -103,7 +107,8 @@ class Examination:
                 found.append(self._said("foreign", PROBLEM, said, "mend the file"))
         for entry in self.all:
             first = next(iter(named(entry.command)), "")
-            if not entry.ours and first and entry.command.split()[0] == first and not os.path.exists(first):
+            theirs = not entry.ours and not entry.guest
+            if theirs and first and entry.command.split()[0] == first and not os.path.exists(first):
                 said = f"{entry.layer.path}: another's hook of {entry.event} runs {first}, which is not there"
                 found.append(self._said("foreign", NOTE, said, "mend or remove it: some hosts block the tool for that"))
         return found
@@ -111,9 +116,12 @@ class Examination:
     def registered(self) -> list[Finding]:
         """Which files register us, and what is missing in them."""
         if not self.entries:
-            level = PROBLEM if self.asked else NOTE
+            level = PROBLEM if self.asked and not self.guests else NOTE
             remedy = f"`holdfast install --host {self.cli.name}` in the project"
-            return [self._said("registration", level, "no file registers our hooks", remedy)]
+            said = "no file registers our hooks"
+            if self.guests:
+                said += f", but what {self._guests_files()} registers for another CLI runs here too"
+            return [self._said("registration", level, said, remedy)]
         return [finding for layer in self.layers for finding in self.registered_in(layer)]
 
     def registered_in(self, layer: Layer) -> list[Finding]:
@@ -143,7 +151,7 @@ class Examination:
 
     def _anew(self, layer: Layer) -> str:
         if not self.mendable(layer):
-            return "take those entries out of the file by hand"
+            return "delete that file" if self.cli.host.script else "take those entries out of the file by hand"
         return "`holdfast doctor --fix`"
 
     def mendable(self, layer: Layer) -> bool:
@@ -156,9 +164,19 @@ class Examination:
         wanted = self._wanted()
         found: dict[str, list[Entry]] = {}
         for entry in self.entries:
-            if wanted and entry.layer.scope in OURS and entry.handler != wanted.get(entry.event):
+            if not wanted or entry.layer.scope not in OURS:
+                continue
+            if entry.handler != wanted.get(entry.event) or self._edited(entry.layer):
                 found.setdefault(entry.layer.path, []).append(entry)
         return found
+
+    def _edited(self, layer: Layer) -> bool:
+        """Whether a program of ours is not what this installation writes."""
+        if not self.cli.host.script or self._runtime is None:
+            return False
+        with contextlib.suppress(HoldfastError):
+            return bool(layer.settings["script"] != registration.script(self.cli.host, self._runtime).decode())
+        return False
 
     def stale(self) -> list[Finding]:
         """Registrations of another installation, of an older one, or edited since."""
@@ -187,19 +205,28 @@ class Examination:
 
     def twice(self) -> list[Finding]:
         """Whether an event would be given to two of our hooks."""
+        found = []
+        if self.guests:
+            said = f"what {self._guests_files()} registers for another CLI runs here too: each event is counted once"
+            found.append(self._said("twice", NOTE, said))
         places: dict[str, list[Entry]] = {}
         for entry in self.entries:
             places.setdefault(entry.event, []).append(entry)
         events = [event for event, entries in places.items() if len(entries) > 1]
         if not events:
-            return []
+            return found
         files = sorted({entry.layer.path for event in events for entry in places[event]})
         said = f"registered more than once, in {' and '.join(files)}"
         alike = all(len({entry.command for entry in places[event]}) == 1 for event in events)
         if alike and self.cli.merges:
-            return [self._said("twice", NOTE, f"{said}; the hooks are identical, and the host runs them once")]
+            return [*found, self._said("twice", NOTE, f"{said}; the hooks are identical, and the host runs them once")]
         remedy = f"keep one of them: `holdfast uninstall --scope user --host {self.cli.name}` takes the user's away"
-        return [self._said("twice", PROBLEM, f"{said}: each event starts two hooks and is counted once", remedy)]
+        if any(entry.layer.scope == "plugin" for event in events for entry in places[event]):
+            scope = " --scope user" if any(entry.layer.scope == "user" for entry in self.entries) else ""
+            words = f"holdfast uninstall --host {self.cli.name}{scope}"
+            remedy = f"keep one of them: take away the plugin, or with `{words}` what the settings register"
+        said += ": each event starts two hooks and is counted once"
+        return [*found, self._said("twice", PROBLEM, said, remedy)]
 
     def _off(self) -> list[str]:
         reasons = self.cli.off(self.layers, self.project)

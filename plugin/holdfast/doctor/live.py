@@ -57,11 +57,12 @@ def examine(cli: Cli, layers: Sequence[Layer], project: str, program: str, known
     return [*judged.run(), *judged.moments()]
 
 
-def session(cli: Cli) -> list[Any]:
+def session(cli: Cli, project: str) -> list[Step]:
     """What the model does: calls that end badly and well, a file, a conversation that must be compacted, an end."""
     return [
+        *cli.failing(project),
         cli.shell("exit 3"),
-        lambda project: replace(cli.write(project, PROBE_FILE, "written by the model\n"), tokens=LONG),
+        replace(cli.write(project, PROBE_FILE, "written by the model\n"), tokens=LONG),
         cli.shell("true"),
         text("All was done."),
     ]
@@ -113,11 +114,10 @@ def play(  # noqa: PLR0913  one argument a fact
         noted = os.path.join(stage.scratch, "notes")
         os.mkdir(noted)
         cli.carry(stage, layers, program, lambda command: recorded(cli, noted, command))
-        steps: list[Step] = [step(stage.project) if callable(step) else step for step in session(cli)]
         report = isolation.run(
             cli.name,
             [program, *cli.argv(f"Please do what {PROBE} asks for.", "", [*cli.compacting(), *more], fork=False)],
-            steps,
+            session(cli, stage.project),
             env={**stage.env(), **cli.env(), **(env or {})},
             cwd=stage.project,
             scratch=stage.scratch,

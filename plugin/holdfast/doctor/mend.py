@@ -48,7 +48,9 @@ def _take_out(examination: Examination, layer: Layer, echo: Echo) -> None:
     if layer.error or not layer.path.endswith(".json"):
         return
     try:
-        mark, document = settings_edit.read(files.read(layer.path) or b"", comments=host.comments)
+        comments = examination.cli.commented(layer.path)
+        data = files.read(layer.path) or b""
+        mark, document = settings_edit.read(data, comments=comments, grouped=host.grouped)
         if not settings_edit.unregister(document, None, registration.ours(host)):
             return
     except SettingsError as error:

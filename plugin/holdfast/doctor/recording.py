@@ -17,7 +17,6 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from holdfast.doctor import hosts
-from holdfast.doctor.hosts import Layer
 from holdfast.doctor.live import play
 from holdfast.install import environment, registration, targets
 
@@ -46,13 +45,15 @@ def session(cli: Cli, program: str, commands: Mapping[str, str] | None = None) -
     project = os.path.join(folder, "shop")
     os.mkdir(project)
     try:
-        handlers = registration.handlers(cli.host, environment.running(mend=False))
+        runtime = environment.running(mend=False)
+        handlers = registration.handlers(cli.host, runtime)
         for event, before in (commands or {}).items():
-            handlers[event]["command"] = before + handlers[event]["command"]
-        groups = {event: [{"hooks": [handler]}] for event, handler in handlers.items()}
+            key = hosts.command_key(handlers[event])
+            handlers[event][key] = before + handlers[event][key]
         more, env, layers = cli.trusting(project)
         path = targets.settings_file(cli.host, "project", project)
-        return play(cli, [Layer("project", path, {"hooks": groups}), *layers], project, program, more=more, env=env)
+        registered = cli.registering(path, handlers, runtime)
+        return play(cli, [registered, *layers], project, program, more=more, env=env)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -37,6 +37,7 @@ KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "SHELL", "USER", "LOGNAME"
 # What a shell reads before it runs a command: a line that one of these prints comes before what the hook says.
 PROFILES = (".zshenv", ".config/fish/config.fish")
 PROFILE_VARIABLES = ("BASH_ENV", "ENV")
+FOLDER_VARIABLES = ("OPENCODE_CONFIG_DIR",)  # further ones that name a folder of a host's settings
 SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 HEAD = "ref: refs/heads/main\n"
 
@@ -112,7 +113,8 @@ class Stage:
         for host in targets.HOSTS.values():
             if os.environ.get(host.home_variable):
                 env[host.home_variable] = self.place(os.environ[host.home_variable])
-        return env | {name: self.place(os.environ[name]) for name in PROFILE_VARIABLES if os.environ.get(name)}
+        named = (*PROFILE_VARIABLES, *FOLDER_VARIABLES)
+        return env | {name: self.place(os.environ[name]) for name in named if os.environ.get(name)}
 
     def _mark_repository(self) -> None:
         """Make it look like a repository where the real project lies in one: hosts ask for the repository's folder."""
@@ -182,4 +184,4 @@ def version_of(program: str, stage: Stage) -> str:
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""
     found = re.search(r"\d+\.\d+\.\d+\S*", done.stdout)
-    return found[0] if found and not done.returncode else ""
+    return found[0].rstrip(".") if found and not done.returncode else ""  # Copilot CLI says it in a sentence

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.install import registration, targets
-from holdfast.install.settings_edit import SettingsError, read
+from holdfast.install.settings_edit import COMMANDS, SettingsError, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from holdfast.doctor.findings import Finding
     from holdfast.doctor.script import Step
     from holdfast.doctor.stage import Stage
+    from holdfast.install.environment import Runtime
+    from holdfast.install.settings_edit import Ours
     from holdfast.install.targets import Host
 
     Settings = dict[str, Any]
@@ -34,9 +36,10 @@ class Layer:
     """One file that may register hooks.
 
     Attributes:
-        scope: user, project, personal (of this user in this project), managed, or plugin.
+        scope: user, project, personal (of this user in this project), managed, plugin, or the host whose file it is
+            where that is another one.
         path: where it is.
-        settings: what it holds; {} where it cannot be read.
+        settings: what it holds; {} where it cannot be read. Of a program: {"script": its text, "hooks": what it runs}.
         error: why it cannot be read, or "".
     """
 
@@ -58,6 +61,7 @@ class Entry:
         handler: what is registered.
         matcher: the group's, or None.
         ours: whether it runs one of our hooks.
+        guest: whether it is one of ours that was registered for another host, and runs here too.
     """
 
     layer: Layer
@@ -67,11 +71,12 @@ class Entry:
     handler: Settings
     matcher: Any
     ours: bool
+    guest: bool = False
 
     @property
     def command(self) -> str:
         """What the host runs, or "" for another type of hook."""
-        command = self.handler.get("command")
+        command = self.handler.get(command_key(self.handler))
         return command if isinstance(command, str) else ""
 
 
@@ -126,6 +131,11 @@ class Cli:
         """Its model asks for a file to be written; `path` is from the project's folder."""
         raise NotImplementedError
 
+    def failing(self, project: str) -> list[Step]:
+        """Its model asks for what fails, where that is another event than a command that ends badly."""
+        del project
+        return []
+
     def trusting(self, project: str) -> tuple[list[str], dict[str, str], list[Layer]]:
         """How all hooks run without the user's trust, where there is nothing but what we made.
 
@@ -134,6 +144,12 @@ class Cli:
         """
         del project
         return [], {}, []
+
+    def registering(self, path: str, handlers: dict[str, Settings], runtime: Runtime) -> Layer:
+        """A project's file that registers hooks of an installation: event to handler."""
+        del runtime
+        groups = {event: [{"hooks": [handler]}] for event, handler in handlers.items()}
+        return Layer("project", path, {"hooks": groups})
 
     def shell_words(self) -> tuple[str, ...]:
         """The program and options by which it runs a hook's command."""
@@ -159,7 +175,7 @@ class Cli:
         """What a file holds, or None where there is none."""
         try:
             with open(path, "rb") as file:
-                _mark, document = read(file.read(), comments=self.host.comments)
+                _mark, document = read(file.read(), comments=self.commented(path))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -169,16 +185,27 @@ class Cli:
         settings = document.root.plain()
         return Layer(scope, path, settings if isinstance(settings, dict) else {})
 
+    def commented(self, path: str) -> bool:
+        """Whether the CLI reads a file that has comments."""
+        del path
+        return self.host.comments
+
     def entries(self, layers: Sequence[Layer]) -> list[Entry]:
         """The hooks that the layers register, other people's too."""
-        ours = registration.ours(self.host)
         found = []
         for layer in layers:
-            for event, group, at, place, handler in handlers(layer.settings):
-                command = handler.get("command")
-                mine = layer.scope == "plugin" or (isinstance(command, str) and ours(command))
-                found.append(Entry(layer, event, at, place, handler, group.get("matcher"), mine))
+            other = layer.scope in targets.HOSTS
+            ours = self._ours(layer)
+            for event, group, at, place, handler in handlers(layer.settings, grouped=self.host.grouped):
+                command = handler.get(command_key(handler))
+                mine = layer.scope == "plugin" or self.host.script or (isinstance(command, str) and ours(command))
+                matcher = group.get("matcher")
+                found.append(Entry(layer, event, at, place, handler, matcher, mine and not other, mine and other))
         return found
+
+    def _ours(self, layer: Layer) -> Ours:
+        """What tells our commands in a layer from other people's."""
+        return registration.ours(targets.HOSTS.get(layer.scope, self.host))
 
     # -- what silences it
 
@@ -215,31 +242,64 @@ class Cli:
 
     def copied(self, layer: Layer, wrap: Wrap) -> Settings:
         """A layer with our commands wrapped, other people's replaced, and nothing in it that may be secret."""
-        ours = registration.ours(self.host)
+        ours = self._ours(layer)
         made: Settings = {key: layer.settings[key] for key in self.kept if key in layer.settings}
         if isinstance(layer.settings.get("hooks"), dict):
             made["hooks"] = json.loads(json.dumps(layer.settings["hooks"]))
-        for _event, _group, _at, _place, handler in handlers(made):
-            command = handler.get("command")
+        for _event, _group, _at, _place, handler in handlers(made, grouped=self.host.grouped):
+            command = handler.get(command_key(handler))
             if not isinstance(command, str) or not ours(command):
                 handler.clear()
                 handler.update(type="command", command=HARMLESS)
             else:
-                handler["command"] = wrap(command)
+                handler[command_key(handler)] = wrap(command)
                 if self.named:
                     handler.setdefault("name", command)
         return made
 
 
-def handlers(settings: Settings) -> Iterator[tuple[str, Settings, int, int, Settings]]:
-    """Every hook in settings: event, group, the group's place, the hook's place in it, and the hook."""
+def handlers(settings: Settings, *, grouped: bool = True) -> Iterator[tuple[str, Settings, int, int, Settings]]:
+    """Every hook in settings: event, group, the group's place, the hook's place in it, and the hook.
+
+    Args:
+        settings: what a file holds.
+        grouped: whether the host knows hooks in groups alone; else one may stand for itself.
+    """
     hooks = settings.get("hooks")
     for event, groups in hooks.items() if isinstance(hooks, dict) else ():
         for at, group in enumerate(groups if isinstance(groups, list) else ()):
             inner = group.get("hooks") if isinstance(group, dict) else None
+            if not grouped and inner is None and isinstance(group, dict):
+                yield event, {}, at, 0, group
             for place, handler in enumerate(inner if isinstance(inner, list) else ()):
                 if isinstance(handler, dict):
                     yield event, group, at, place, handler
+
+
+def command_key(handler: Settings) -> str:
+    """The key under which a handler has what is run."""
+    return next((key for key in COMMANDS if isinstance(handler.get(key), str)), COMMANDS[0])
+
+
+def package_hooks(folder: str, *manifests: str) -> str:
+    """The path of a plugin's file of hooks: what the first of its manifests that is there names, or the usual one."""
+    named = None
+    for manifest in manifests:
+        try:
+            with open(os.path.join(folder, *manifest.split("/")), encoding="utf-8") as file:
+                named = json.load(file).get("hooks")
+        except (OSError, ValueError, AttributeError):
+            continue
+        break
+    return os.path.normpath(os.path.join(folder, named if isinstance(named, str) else "hooks/hooks.json"))
+
+
+def upwards(project: str) -> list[str]:
+    """The project's folder and those above it, up to the repository that it lies in; all where it lies in none."""
+    found = [project]
+    while not os.path.exists(os.path.join(found[-1], ".git")) and os.path.dirname(found[-1]) != found[-1]:
+        found.append(os.path.dirname(found[-1]))
+    return found
 
 
 def every() -> dict[str, Cli]:

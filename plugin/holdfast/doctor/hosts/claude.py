@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from holdfast.doctor.findings import NOTE, OK, Finding
-from holdfast.doctor.hosts import Cli, table
+from holdfast.doctor.hosts import Cli, package_hooks, table
 from holdfast.doctor.script import Step, call
 from holdfast.install import targets
 
@@ -73,7 +73,7 @@ class Claude(Cli):
             if "holdfast" in name and not (isinstance(enabled, dict) and enabled.get(name) is False):
                 for place in places if isinstance(places, list) else [places]:
                     if isinstance(place, dict):
-                        yield os.path.join(str(place.get("installPath")), "hooks", "hooks.json")
+                        yield package_hooks(str(place.get("installPath")), ".claude-plugin/plugin.json")
 
     def off(self, layers: Sequence[Layer], project: str) -> list[str]:
         """Besides what each file may say: managed settings that leave no other hooks."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.doctor import isolation
 from holdfast.doctor.findings import OK, PROBLEM, Finding, counted
-from holdfast.doctor.hosts import Cli, Layer, listed, table
+from holdfast.doctor.hosts import Cli, Layer, listed, package_hooks, table
 from holdfast.doctor.script import Step, call
 from holdfast.doctor.stage import Stage
 from holdfast.errors import HoldfastError
@@ -107,7 +107,8 @@ class Codex(Cli):
             for name in listed(os.path.join(cache, market)):
                 if "holdfast" in name:
                     folder = os.path.join(cache, market, name)
-                    yield from (os.path.join(folder, made, "hooks", "hooks.json") for made in listed(folder))
+                    for made in listed(folder):
+                        yield package_hooks(os.path.join(folder, made), ".codex-plugin/plugin.json")
 
     def layer(self, scope: str, path: str) -> Layer | None:
         """What a file holds, be it JSON or TOML."""

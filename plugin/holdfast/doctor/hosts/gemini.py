@@ -23,6 +23,7 @@ MANAGED = {
     "win32": r"C:\ProgramData\gemini-cli\settings.json",
 }
 TRUSTED = "trustedFolders.json"
+INSTALLED = ".gemini-extension-install.json"
 HEADLESS = {
     "privacy": {"usageStatisticsEnabled": False},
     "general": {"enableAutoUpdate": False},
@@ -70,11 +71,14 @@ class Gemini(Cli):
         yield "managed", MANAGED.get(sys.platform, "/etc/gemini-cli/settings.json")
 
     def plugins(self) -> Iterator[str]:
-        """Its extensions."""
+        """Its extensions; one that was linked is elsewhere."""
         folder = os.path.join(targets.config_folder(self.host), "extensions")
         for name in listed(folder):
             if "holdfast" in name:
-                yield os.path.join(folder, name, "hooks", "hooks.json")
+                linked = self.layer("plugin", os.path.join(folder, name, INSTALLED))
+                told = linked.settings if linked else {}
+                source = str(told.get("source")) if told.get("type") == "link" else ""
+                yield os.path.join(source or os.path.join(folder, name), "hooks", "hooks.json")
 
     def off(self, layers: Sequence[Layer], project: str) -> list[str]:
         """Besides hooks as a whole: those that are named under `hooksConfig.disabled`, by their name or command."""
