@@ -22,7 +22,7 @@ import marshal, sys
 sys.path.insert(0, {plugin!r})
 scope = {{}}
 file = open({bytecode!r}, "rb", 0)
-start, *rest = marshal.loads(file.read(16384))
+start, *rest = marshal.loads(file.read(16384)[8:])
 exec(start, scope)
 scope["gc"].disable()
 scope["prepare"](file, *rest)

@@ -1,5 +1,6 @@
 """An installed hook starts from one file of bytecode, and from its modules where that file does not fit."""
 
+import _imp
 import marshal
 import shutil
 import subprocess
@@ -87,9 +88,26 @@ def test_an_extension_that_has_gone_from_where_the_file_says_is_searched_for(ins
     path = starting.file_name(str(installed / "plugin" / "holdfast"))
     with open(path, "rb") as file:
         data = file.read()
-    code, made_from, places, built, native = marshal.loads(data[: starting.HEAD])
+    code, made_from, places, built, native = marshal.loads(data[8 : starting.HEAD])
     elsewhere = {name: f"/nowhere/{name}.so" for name in [*native, "_json"]}
-    head = marshal.dumps((code, made_from, places, built, elsewhere))
+    head = marshal.dumps((code, made_from, places, built, elsewhere)).ljust(starting.HEAD - 8, b"\0")
     with open(path, "wb") as file:
-        file.write(head.ljust(starting.HEAD, b"\0") + data[starting.HEAD :])
+        file.write(_imp.source_hash(starting.KEY, head) + head + data[starting.HEAD :])
     assert b"Write the spec" in run(installed, project).stdout
+
+
+@pytest.mark.parametrize("place", [0, 100, 5_000, 20_000, 60_000, 120_000, -20_000, -5_000])
+def test_damage_at_any_place_is_seen_and_mended_by_the_next_install(installed, project, place):
+    folder = str(installed / "plugin" / "holdfast")
+    path = starting.file_name(folder)
+    with open(path, "rb") as file:
+        whole = bytearray(file.read())
+    damaged = whole[:]
+    at = place % len(whole)
+    damaged[at : at + 512] = bytes(512)
+    with open(path, "wb") as file:
+        file.write(damaged)
+    assert b"Write the spec" in run(installed, project).stdout, "the modules serve"
+    bytecode.bundle(folder)
+    with open(path, "rb") as file:
+        assert file.read() == whole

@@ -302,6 +302,37 @@ def test_a_word_for_a_name_holds_nothing_that_a_file_system_minds():
 # How many copies are kept, and for how long.
 
 
+@pytest.mark.parametrize("project", [kept(1, "null"), kept(2, "null")], indirect=True)
+def test_what_a_command_has_said_is_kept_is_kept(project):
+    run(project, "task", "add", "to be kept")
+    run(project, "phase", "set", "build")
+    assert run(project, "state", "reset").code == 0
+    assert run(project, "state", "recover", "before-reset", "--force").code == 0
+    assert "to be kept" in run(project, "task", "list").out
+
+
+@pytest.mark.parametrize("project", [kept(3, "null")], indirect=True)
+def test_the_copy_that_is_brought_back_stays_until_it_is_back(project, monkeypatch):
+    from holdfast.state.store import Store
+
+    run(project, "task", "add", "the first")  # whose copy is the oldest: a fresh state's phase
+    for path in (project / ".holdfast" / "backups").glob("state-*"):
+        path.unlink()
+    run(project, "state", "backup", "golden")
+    for number in range(2):
+        run(project, "task", "add", f"task {number}")
+        run(project, "state", "backup", f"b{number}")
+
+    def killed(*_given):
+        raise SystemExit(137)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "replace", killed)
+        run(project, "state", "recover", "golden", "--force")
+    assert "golden" in [copy["reason"] for copy in listed(project)]
+    assert run(project, "state", "recover", "golden", "--force").code == 0
+
+
 @pytest.mark.parametrize("project", [kept(3, "null")], indirect=True)
 def test_the_workflow_says_how_many_copies_are_kept(project):
     for number in range(6):

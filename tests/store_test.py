@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from holdfast.errors import StateCorrupt
+from holdfast.lean import os as lean_os
 from holdfast.state import backups, document, recovery, spool
 from holdfast.state.guard import Busy
 from holdfast.state.store import Store
@@ -309,6 +310,57 @@ def test_what_somebody_gave_another_name_is_not_written_over(store, folder, tmp_
     store.update(bump, 0)
     assert (tmp_path / "snapshot").read_bytes() == kept
     assert store.read()["stats"]["prompts"] == 4
+
+
+def test_a_loose_mode_is_not_handed_on(store, folder):
+    for _ in range(3):
+        store.update(bump, 0)
+    (folder / "state.json").chmod(0o666)
+    for _ in range(4):
+        store.update(bump, 0)
+        assert stat.S_IMODE((folder / "state.json").stat().st_mode) == 0o600
+
+
+def test_the_two_revisions_before_may_be_one_file_and_part_again(store, folder):
+    for _ in range(3):
+        store.update(bump, 0)
+    (folder / "backups" / backups.OLDER).unlink()
+    os.link(folder / "backups" / backups.PREVIOUS, folder / "backups" / backups.OLDER)
+    for _ in range(2):
+        store.update(bump, 0)
+    found = [document.decode((folder / "backups" / name).read_bytes()) for name in backups.UNDATED]
+    assert [state["stats"]["prompts"] for state in found] == [4, 3]
+
+
+def test_without_a_descriptor_the_older_revision_keeps_its_name(store, folder, monkeypatch):
+    for _ in range(3):
+        store.update(bump, 0)
+
+    def none_left(path, flags, *mode):
+        if str(path).endswith(".tmp"):
+            raise OSError(errno.EMFILE, "Too many open files", path)
+        return real(path, flags, *mode)
+
+    real = lean_os.open
+    monkeypatch.setattr(lean_os, "open", none_left)
+    before = names(folder)
+    with pytest.raises(OSError, match="Too many"):
+        store.update(bump, 0)
+    assert names(folder) == before
+
+
+def test_a_state_may_be_kept_many_folders_deep(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOLDFAST_STATE_FILE", str(tmp_path / "a" / "b" / "c" / "s.json"))
+    assert Store(str(folder), fold).update(bump, 0).result == 1
+
+
+def test_the_sweep_leaves_what_a_living_command_copies(store, folder):
+    for _ in range(2):
+        store.update(bump, 0)
+    living = folder / "backups" / f"state-x.json.{os.getppid()}.tmp"
+    living.write_text("half")
+    store.sweep()
+    assert living.exists()
 
 
 @pytest.mark.parametrize("how", ["folder", "link", "pipe", "the live state"])

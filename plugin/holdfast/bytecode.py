@@ -3,6 +3,7 @@
 import importlib.util
 import marshal
 import os
+from _imp import source_hash
 from types import CodeType
 
 from holdfast import start
@@ -32,6 +33,7 @@ OTHERS = (
 )
 HOT = (*ALWAYS, *PROJECT, *OTHERS)
 GROUPS = (ALWAYS, PROJECT, *((name,) for name in OTHERS))
+HASH = 8  # bytes
 NATIVE = ("_json", "_blake2", "fcntl")  # some builds have them built in
 
 
@@ -50,22 +52,24 @@ def bundle(folder: str, data: str = "") -> str:
     mtime = os.stat(folder).st_mtime_ns
     if _made_from(target) == (mtime, folder, start.interpreter()):
         return target
-    places: dict[str, tuple[int, int]] = {}
+    places: dict[str, tuple[int, int, bytes]] = {}
     groups, size = [], start.HEAD
     for names in GROUPS:
         entries = [_entry(folder, name) for name in names]
         groups.append(marshal.dumps(entries))
-        places |= {entry[0]: (size, len(groups[-1])) for entry in entries}
+        found_at = (size, len(groups[-1]), source_hash(start.KEY, groups[-1]))
+        places |= {entry[0]: found_at for entry in entries}
         size += len(groups[-1])
     found = {name: importlib.util.find_spec(name) for name in NATIVE}
     native = {name: spec.origin for name, spec in found.items() if spec and spec.has_location}
     code = _entry(folder, "start")[3]
     head = marshal.dumps((code, (mtime, folder, size), places, start.interpreter(), native))
-    if len(head) > start.HEAD:
+    if len(head) > start.HEAD - HASH:
         raise AssertionError(f"the head has {len(head)} bytes")
+    head = head.ljust(start.HEAD - HASH, b"\0")
     temporary = f"{target}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:
-        file.write(head.ljust(start.HEAD, b"\0") + b"".join(groups))
+        file.write(source_hash(start.KEY, head) + head + b"".join(groups))
         file.flush()
         os.fsync(file.fileno())  # a file that a crash has cut would keep every hook from starting
     os.replace(temporary, target)
@@ -84,10 +88,16 @@ def _entry(folder: str, name: str) -> tuple[str, bool, str, CodeType]:
 
 
 def _made_from(target: str) -> object:
-    """The folder's mtime, the folder and the interpreter that a file was made for, or None."""
+    """The folder's mtime, the folder and the interpreter that a whole file was made for, or None."""
     try:
         with open(target, "rb") as file:
-            _code, (mtime, folder, _size), _places, built, _native = marshal.loads(file.read(start.HEAD))  # noqa: S302
+            data = file.read()
+        head = data[HASH : start.HEAD]
+        if source_hash(start.KEY, head) != data[:HASH]:
+            return None
+        _code, (mtime, folder, size), places, built, _native = marshal.loads(head)  # noqa: S302  its hash is right
     except (OSError, ValueError, EOFError, TypeError):
         return None
-    return mtime, folder, built
+    groups = {(begin, begin + length, known) for begin, length, known in places.values()}
+    whole = len(data) == size and all(source_hash(start.KEY, data[a:z]) == known for a, z, known in groups)
+    return (mtime, folder, built) if whole else None

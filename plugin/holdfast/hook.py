@@ -304,9 +304,10 @@ class Run:
         tool = event.tool
         if tool is not None and tool.command:
             if tool.outcome == "failed" or event.matches.get("unmatched"):
+                from holdfast.events import COMMAND_LIMIT
                 from holdfast.masking import mask  # 8 ms: where many hooks meet, all of them would pay
 
-                tool.command = mask(tool.command)[:2000]
+                tool.command = mask(tool.command)[: COMMAND_LIMIT if event.matches.get("unmatched") else 2000]
             else:
                 tool.command = ""  # what it matched is in `matches`
         if not event.key:
@@ -391,7 +392,11 @@ def open_store(folder: str, index: "Index", writer: str) -> "Store":
                 if not index.concerns(event):
                     return
                 prepare(event, parent(folder), index)
+            session = state["sessions"].get(event.session)
+            due = session is not None and session["unheard"] and event.moment in ("prompt", "tool_done")
             moments.apply(state, event, index)
+            if due:  # the briefing that would have come with this one reached nobody
+                state["sessions"][event.session]["unheard"] = True
         except Exception:
             if not index.whole():  # then it is no fault of the record, which must not be put aside for it
                 from holdfast.workflow.index import Damaged

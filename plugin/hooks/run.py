@@ -14,10 +14,14 @@ sys.pycache_prefix = DATA + "/pycache"
 sys.path.insert(0, __file__.rpartition("/hooks/")[0])
 scope = {}
 try:  # the bytecode that the set-up has put into one file: see holdfast/start.py
+    from _imp import source_hash
     from marshal import loads
 
     file = open("%s/hooks.%s.bytecode" % (DATA, sys.implementation.cache_tag), "rb", 0)  # noqa: UP031
-    start, *rest = loads(file.read(16384))
+    head = file.read(16384)
+    if source_hash(1, head[8:]) != head[:8]:
+        raise ValueError("damaged")
+    start, *rest = loads(head[8:])
     exec(start, scope)
 except (OSError, ValueError, EOFError, TypeError):
     from holdfast.start import main

@@ -271,7 +271,10 @@ def fault(folder, due, case, tried):
     outcome = store.update(lambda state: (store.sweep(), bump(state))[1], 0)  # as at a session's start
     after = sealed(folder / "state.json")
     events = case.events | {name for kind, name in due if kind == "event"}
+    for _ in range(2):
+        store.update(bump, 0)
     previous = folder / backups.FOLDER / backups.PREVIOUS
+    copied = [(sealed(folder / backups.FOLDER / name) or {"revision": 0})["revision"] for name in backups.UNDATED]
     left = leftovers(folder)
     restored = bool(case.values) and state["stats"]["prompts"] == case.values[1]
     wrong = {
@@ -284,6 +287,7 @@ def fault(folder, due, case, tried):
         "an event counts twice": after and after["stats"]["tool_calls"] != len(set(after["recent"])),
         "nothing to go back to": restored and not any(kept(folder, case.values[0])),
         "the previous revision is broken": previous.exists() and not sealed(previous),
+        f"the revisions before {outcome.revision + 2} are {copied}": copied[0] != outcome.revision + 1,
         f"left over: {left}": left,
     }
     return ", ".join(text for text, so in wrong.items() if so)

@@ -16,6 +16,8 @@ FOLDER = "backups"
 PREVIOUS = "previous.json"
 OLDER = "older.json"
 UNDATED = (PREVIOUS, OLDER)
+BEFORE = "before-"  # begins the reasons of copies that commands make of what they are about to replace
+MODE = FILE_TYPE | 0o777
 PREFIX = "state-"
 KEPT = 20  # where the workflow says nothing
 DAY = 86400  # seconds
@@ -39,9 +41,13 @@ def fresh(temporary: str, spare: str, size: int, live: str = "") -> int:
         number = os.stat(live).st_ino if live else 0
         found = os.lstat(spare)
         # one name: `cp -l` may have given it another, and so may a crash of the machine, the live state's own
-        if found.st_mode & FILE_TYPE == REGULAR and found.st_nlink == 1 and found.st_ino != number:
+        if found.st_mode & MODE == REGULAR | 0o600 and found.st_nlink == 1 and found.st_ino != number:
             os.rename(spare, temporary)
-            fd = os.open(temporary, flags)
+            try:
+                fd = os.open(temporary, flags)
+            except OSError:  # no descriptor is left: nor will there be one for a new file
+                os.rename(temporary, spare)
+                raise
             if found.st_size > size:
                 os.ftruncate(fd, size)
             return fd
@@ -63,15 +69,21 @@ def keep_previous(folder: str, live: str) -> None:
     backups = join(folder, FOLDER)
     previous = join(backups, PREVIOUS)
     try:
-        os.stat(live)
+        number = os.stat(live).st_ino
         try:
+            if os.lstat(previous).st_ino == number:  # who linked it was killed before it came to replace the live file
+                return
             os.replace(previous, join(backups, OLDER))
         except FileNotFoundError:  # there is none yet, and perhaps no folder
             try:
                 os.mkdir(backups, 0o700)
             except FileExistsError:
                 pass
-        os.link(live, previous)
+        try:
+            os.link(live, previous)
+        except FileExistsError:  # it was one file with the older one: then such a rename does nothing
+            os.unlink(previous)
+            os.link(live, previous)
     except OSError:  # mostly: there is no live file; or a file system without hard links: the dated copies remain
         pass
 
@@ -109,7 +121,8 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     path = join(backups, name)
     temporary = f"{path}.{os.getpid()}.tmp"
     names = dated(folder)
-    spare = join(backups, names[0]) if len(names) >= max(kept[0], 2) else ""  # it would be removed below
+    # it would be removed below; but a command may be about to bring the oldest back
+    spare = join(backups, names[0]) if len(names) >= max(kept[0], 2) and not durable else ""
     try:
         fd = fresh(temporary, spare, len(data))
     except FileNotFoundError:
@@ -131,7 +144,8 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
 
         sync(backups)
         sync(folder)  # which may have been given its backups just now
-    _prune(folder, sorted({*names, name}, key=_age), kept, at)
+    if not reason.startswith(BEFORE):
+        _prune(folder, sorted({*names, name}, key=_age), kept, at)
     return path
 
 
@@ -144,9 +158,9 @@ def dated(folder: str) -> "list[str]":
     return sorted((name for name in names if name.startswith(PREFIX) and name.endswith(".json")), key=_age)
 
 
-def _age(name: str) -> "tuple[int, str, str]":
+def _age(name: str) -> "tuple[int, str, bool, str]":
     at, revision, reason = parts(name)
-    return revision, at, reason
+    return revision, at, reason.startswith(BEFORE), reason
 
 
 def parts(name: str) -> "tuple[str, int, str]":
@@ -170,8 +184,9 @@ def prune(folder: str, kept: "tuple[int, int | None]", at: float) -> None:
 def _prune(folder: str, names: "list[str]", kept: "tuple[int, int | None]", at: float) -> None:
     most, days = kept
     oldest = "" if days is None else strftime("%Y%m%dT%H%M%SZ", gmtime(max(at - days * DAY, 0)))
+    undo = [name for name in names if parts(name)[2].startswith(BEFORE)][-1:]  # what a command has said is kept
     for place, name in enumerate(names[:-1]):
-        if place < len(names) - most or parts(name)[0] < oldest:
+        if (place < len(names) - most or parts(name)[0] < oldest) and name not in undo:
             try:
                 os.unlink(join(join(folder, FOLDER), name))
             except OSError:

@@ -49,8 +49,13 @@ class Checkpoint(NamedTuple):
     fault: str = ""
 
 
-def create(
-    folder: str, state: "State", operation: str, phase: str | None = None, metadata: dict[str, Any] | None = None
+def create(  # noqa: PLR0913, PLR0917  one a fact
+    folder: str,
+    state: "State",
+    operation: str,
+    phase: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    kept: str = "",
 ) -> str:
     """Keep a sealed copy of `state`, on the disk when this returns, and let go of the oldest beyond 50.
 
@@ -60,6 +65,7 @@ def create(
         operation: what it is made before; it is part of the name.
         phase: the phase to note; None for the state's own.
         metadata: anything else that JSON can hold, up to 16 KiB.
+        kept: the id of one that stays, however old: it is about to be restored.
 
     Returns:
         The checkpoint's id.
@@ -90,7 +96,7 @@ def create(
     }
     durable.put(path_of(folder, name), document.encode(content))
     for old in names(folder)[:-KEPT]:
-        if old != name:  # whatever the clock said when the others were made
+        if old not in (name, kept):  # whatever the clock said when the others were made
             _remove(folder, old)
     return name
 
@@ -208,7 +214,7 @@ def restore(store: "Store", state: "State", checkpoint: Checkpoint) -> str:
     now = round(time.time(), 3)
     before = {**state, "revision": state["revision"] - 1}
     store.back_up(before, now, UNDO)
-    undo = create(store.folder, before, UNDO, metadata={"restored": checkpoint.id})
+    undo = create(store.folder, before, UNDO, metadata={"restored": checkpoint.id}, kept=checkpoint.id)
     saves = state["stats"]["saves_count"]
     restoring.put_back(state, wanted, checkpoint.id, now)
     state["stats"]["saves_count"] = saves

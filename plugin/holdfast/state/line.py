@@ -19,7 +19,7 @@ from holdfast.state import backoff
 NEAR, FAR = 0.0003, 0.002  # seconds between tries, at the head and behind it; an update takes longer
 GROWTH = 8.0  # by how many times these grow with each second of waiting
 LONGEST = 0.1  # seconds
-PATIENCE = 1.0  # seconds after which one tries out of turn: who is before may be stopped
+PATIENCE = 0.3  # seconds after which one tries out of turn: who is before may be stopped
 
 
 def somebody(lock: str) -> bool:
@@ -51,7 +51,8 @@ def wait(attempt: Callable[[], bool], lock: str, seconds: float) -> bool:
         def pause(waited: float) -> float:
             return min((NEAR if at_head() else FAR) * (1 + GROWTH * waited), LONGEST)
 
-        return backoff.until(lambda: due() and attempt(), seconds, pause)
+        # once more at the end: who is before may be stopped, and the lock free
+        return backoff.until(lambda: due() and attempt(), seconds, pause) or attempt()
 
 
 def _file(lock: str) -> str:

@@ -48,12 +48,20 @@ def home(folder: str) -> str:
     path = place(folder, "HOLDFAST_STATE_FILE", "state.json")
     if path == join(folder, "state.json"):
         return folder
-    for missing in (parent(path), f"{path}.d"):
-        try:
-            os.mkdir(missing, 0o700)
-        except FileExistsError:
-            pass
+    _make(f"{path}.d")
     return f"{path}.d"
+
+
+def _make(folder: str) -> None:
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        if parent(folder) in ("", folder):
+            raise
+        _make(parent(folder))
+        os.mkdir(folder, 0o700)
 
 
 def state_of(folder: str) -> str:
@@ -344,11 +352,11 @@ class Store:
     def sweep(self) -> bool:
         """Remove the temporary files that dead writers left; whether an installation was killed, which leaves others.
 
-        Only for who holds the lock: then all writers of the state and of its copies are dead.
+        Only for who holds the lock: then all writers of the state are dead.
         """
         folder, _, name = self.path.rpartition("/")
         beside = spool.sweep(folder, (name,), lock_held=True)
-        spool.sweep(join(self.folder, backups.FOLDER), ("",), lock_held=True)
+        spool.sweep(join(self.folder, backups.FOLDER), ("",), lock_held=False)  # commands copy without the lock
         spool.sweep(join(self.folder, spool.FOLDER), ("",), lock_held=False)
         spool.sweep(join(self.folder, "checkpoints"), ("",), lock_held=False)
         if self.folder != self.project:
