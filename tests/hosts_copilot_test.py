@@ -1,5 +1,6 @@
 """Copilot CLI: how a call really ended, one event from two registrations, its plan, and what a compaction takes."""
 
+import fcntl
 import json
 import subprocess
 
@@ -195,6 +196,18 @@ def test_after_a_compaction_the_next_prompt_or_call_brings_the_briefing_once(nam
     assert BRIEFING in fire("copilot", made, project).text
     assert fire("claude", made, project).stdout == "", "the same from the other registration"
     assert BRIEFING not in fire("copilot", payload("copilot", name, project), project).text
+
+
+@pytest.mark.parametrize("name", ["PostToolUse.Bash", "UserPromptSubmit"])
+def test_a_briefing_that_is_due_outlives_events_that_were_spooled(name, project):
+    fire("copilot", start("copilot", project), project)
+    with open(project / ".holdfast" / "state.lock", "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        fire("copilot", payload("copilot", "PreCompact.auto", project), project)
+        told = fire("copilot", payload("copilot", name, project), project).text
+    assert BRIEFING not in told, "the state that it saw knew of no compaction"
+    fire("copilot", payload("copilot", "Stop", project), project)
+    assert BRIEFING in fire("copilot", payload("copilot", name, project), project).text
 
 
 def test_a_read_is_counted_neither_before_nor_after_a_compaction(project):

@@ -129,6 +129,7 @@ def test_one_that_was_stopped_or_killed_in_the_line_keeps_nobody_out(shop, progr
         assert os.waitid(os.P_PID, second.pid, os.WSTOPPED | os.WNOWAIT)
     assert line.somebody(lock)
     assert run(shop, "mode", "paused", HOLDFAST_LOCK_TIMEOUT="20").code == 0
+    assert run(shop, "mode", "monitoring", HOLDFAST_LOCK_TIMEOUT="0.1").code == 0, "the lock is free"
     second.send_signal(signal.SIGCONT)
     assert second.wait() == 0
     assert json.loads(run(shop, "state", "read").out)["completed_tasks"][-1:] == ["second"]

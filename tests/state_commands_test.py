@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 
@@ -300,6 +301,15 @@ def test_a_word_for_a_name_holds_nothing_that_a_file_system_minds():
 
 
 # How many copies are kept, and for how long.
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(project, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert run(project, "state", "read", "--out", str(tmp_path / "pipe")).code == 0
+    assert json.loads(os.read(reader, 1 << 16))["schema_version"] == 1
+    os.close(reader)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 @pytest.mark.parametrize("project", [kept(1, "null"), kept(2, "null")], indirect=True)

@@ -70,7 +70,12 @@ def read(out: "str | None") -> None:
 
     from holdfast.install import files
 
-    files.replace(out, (json.dumps(found, indent=2) + "\n").encode("ascii"), 0o600)
+    text = json.dumps(found, indent=2) + "\n"
+    if os.path.exists(out) and not os.path.isfile(out):  # a device or a pipe, which must not be replaced by a file
+        with open(out, "w", encoding="ascii") as file:
+            file.write(text)
+    else:
+        files.replace(out, text.encode("ascii"), 0o600)
     say(f"{out}: written, revision {found['revision']}")
 
 

@@ -78,6 +78,9 @@ def seized(path: str) -> "bool | None":
 def _soft(path: str, budget: float) -> Iterator[None]:
     from filelock import SoftFileLock, Timeout
 
+    from holdfast.state import soft
+
+    soft.clear_torn(path)
     lock = SoftFileLock(path, timeout=budget, mode=0o600)
     try:
         lock.acquire()

@@ -6,7 +6,7 @@ by its process id, if that is on the same machine.
 
 import fcntl
 import os
-from time import monotonic
+from time import monotonic, time
 
 from holdfast.dependencies import enable
 from holdfast.state import guard
@@ -14,6 +14,8 @@ from holdfast.state import guard
 enable()
 
 from filelock import SoftFileLock, Timeout  # noqa: E402  after enable(): a hook starts without site-packages
+
+TORN = 2.0  # seconds in which a soft lock's holder writes its name, which takes a millisecond
 
 
 def acquire(path: str, budget: float, flags: int) -> "tuple[int, float]":
@@ -32,6 +34,7 @@ def acquire(path: str, budget: float, flags: int) -> "tuple[int, float]":
         OSError: it cannot be made.
     """
     began = monotonic()
+    clear_torn(f"{path}.soft")
     lock = SoftFileLock(f"{path}.soft", timeout=budget, mode=0o600, poll_interval=0.01)
     try:
         lock.acquire()
@@ -50,6 +53,19 @@ def acquire(path: str, budget: float, flags: int) -> "tuple[int, float]":
         raise
     guard.SOFT[fd] = lock
     return fd, monotonic() - began
+
+
+def clear_torn(path: str) -> None:
+    """Remove a soft lock without a holder's name: its writer was killed before it wrote that, or the machine stopped.
+
+    filelock takes such a one for held, since its writer may be about to.
+    """
+    try:
+        found = os.stat(path)
+        if not found.st_size and abs(time() - found.st_mtime) > TORN:
+            os.unlink(path)
+    except OSError:
+        pass
 
 
 def _free(fd: int) -> bool:
