@@ -142,6 +142,14 @@ def test_a_command_that_always_takes_too_long_ends_9(tmp_path):
     assert said.code == 9 and "run 1 of 2 ended with exit code 9" in said.err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups")
+def test_what_such_a_command_started_is_ended_with_it(tmp_path):
+    """The pipe ends only when nobody holds it any more."""
+    words = ["sh", "-c", "sleep 600 & exec sleep 600"]
+    said = retry(tmp_path, "--attempts", 1, "--timeout", 0.2, "--", *words)
+    assert said.code == 9
+
+
 def test_one_that_does_not_heed_sigterm_is_killed(monkeypatch):
     monkeypatch.setattr(child, "GRACE", 0.1)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"

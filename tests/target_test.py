@@ -18,6 +18,13 @@ def carried(project):
     return project
 
 
+@pytest.mark.parametrize("content", ["", "{", "\0" * 40])
+def test_a_record_that_cannot_be_read_is_told_and_not_taken_for_none(carried, content):
+    (carried / ".holdfast" / "install.json").write_text(content)
+    said = run(carried, "target", "status")
+    assert said.code == 4 and "install.json cannot be used" in said.err and len(said.err.splitlines()) == 1
+
+
 def noted(project, name):
     return json.loads(run(project, "target", "status", name, "--json").out)[name]
 

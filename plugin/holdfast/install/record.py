@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import ValidationFailed
 from holdfast.install import files
 from holdfast.install.locking import locked
 
@@ -153,6 +154,13 @@ def synced(folder: str) -> dict[str, dict[str, Any]]:
     Raises:
         HoldfastError: the record cannot be read.
     """
+    where = path(folder)
+    data = files.read(where)
+    try:
+        if data is not None:
+            json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValidationFailed(f"{where} cannot be used ({error}): mend it, or move it away") from None
     found = _others(folder).get("synced")
     return {name: kept for name, kept in found.items() if isinstance(kept, dict)} if isinstance(found, dict) else {}
 

@@ -1,5 +1,6 @@
 """A command in a process of its own: signals are passed on, and its exit code is ours."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -32,7 +33,8 @@ def run(  # noqa: PLR0913, PLR0917  what a process needs to run under another
         inherited: file descriptors that it gets. Windows passes on none.
         started: called with its process id.
         seen: called with the number of each signal that comes while it runs.
-        limit: seconds after which it is ended, by SIGTERM and 5 s later by SIGKILL; None for none.
+        limit: seconds after which it is ended, by SIGTERM and 5 s later by SIGKILL, with all that it started: it gets a
+            session of its own for that, without a terminal; None for none.
 
     Returns:
         Its exit code; 128 and the signal's number if a signal ended it; 9 if it took longer than `limit`.
@@ -49,12 +51,12 @@ def run(  # noqa: PLR0913, PLR0917  what a process needs to run under another
         seen(number)
         if child is None:
             early.append(number)
-        elif sys.platform != "win32" and not (signal.Signals(number).name in TYPED and _typed()):
+        elif sys.platform != "win32" and not (limit is None and signal.Signals(number).name in TYPED and _typed()):
             child.send_signal(number)
 
     before = _handle(pass_on)
     try:
-        child = _spawn(words, env, inherited)
+        child = _spawn(words, env, inherited, apart=limit is not None)
         for number in early:
             pass_on(number, None)
         started(child.pid)
@@ -75,17 +77,27 @@ def run(  # noqa: PLR0913, PLR0917  what a process needs to run under another
 def _ended(child: "subprocess.Popen[bytes] | None") -> int:
     """End a command that took too long; the exit code for that."""
     if child is not None:
-        child.terminate()
-        try:
+        _signal(child, "SIGTERM")
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        _signal(child, "SIGKILL")
+        child.wait()
     return TIMED_OUT
 
 
-def _spawn(words: Sequence[str], env: Mapping[str, str], inherited: Sequence[int]) -> "subprocess.Popen[bytes]":
-    passed = {"pass_fds": tuple(inherited)} if sys.platform != "win32" else {}
+def _signal(child: "subprocess.Popen[bytes]", name: str) -> None:
+    """Signal a command that runs apart, and what it started."""
+    if sys.platform == "win32":
+        child.terminate()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: what is left are zombies
+            os.killpg(child.pid, getattr(signal, name))
+
+
+def _spawn(
+    words: Sequence[str], env: Mapping[str, str], inherited: Sequence[int], *, apart: bool
+) -> "subprocess.Popen[bytes]":
+    passed = {"pass_fds": tuple(inherited), "start_new_session": apart} if sys.platform != "win32" else {}
     try:
         return subprocess.Popen(words, env=dict(env), **passed)  # type: ignore[call-overload,no-any-return]  # noqa: S603
     except FileNotFoundError:
