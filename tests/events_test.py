@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.events import Event, Tool, clean, in_background, relative
+from holdfast.events import LATEST, Event, Tool, clean, in_background, relative
 from holdfast.lean import dumps, loads
 
 TAGGED = st.text(alphabet="<>/!? ab\n\x1b\x00\u202e\ud800é…&;-", max_size=60)
@@ -198,7 +198,7 @@ def events(draw):
     if draw(st.booleans()):
         event.tool = Tool("Bash", "shell")
         event.tool.paths, event.tool.todos = draw(st.lists(st.text(max_size=5), max_size=3)), draw(TODOS)
-        event.tool.exit_code = draw(st.none() | st.integers())
+        event.tool.exit_code = draw(st.none() | st.integers(-LATEST, LATEST))
         event.tool.whole_list = draw(st.booleans())
     return event
 
