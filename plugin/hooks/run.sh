@@ -8,11 +8,13 @@ data=${CLAUDE_PLUGIN_DATA:-} # the name that Claude Code, Codex CLI and Copilot 
 if [ "$host" = gemini ] || [ -z "$data" ]; then
   data=${XDG_DATA_HOME:-$HOME/.local/share}/holdfast-$host
 fi
-python=python3
+own=
 if [ -e "$data/ready" ] && [ -x "$data/environment/bin/python" ]; then
-  python=$data/environment/bin/python
+  own=$data/environment/bin/python
 fi
-"$python" -I -S "$root/hooks/run.py" --host "$host" --data "$data" ${start:+"$start"} && exit
+for python in ${own:+"$own"} python3; do # an upgrade may have taken away what the environment's interpreter leads to
+  "$python" -I -S "$root/hooks/run.py" --host "$host" --data "$data" ${start:+"$start"} && exit
+done
 [ -n "$start" ] || exit 0
 case $host in
 copilot) key=additionalContext ;;
