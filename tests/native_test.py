@@ -360,6 +360,23 @@ def test_the_command_says_that_its_environment_is_not_ready(package, home):
     assert done.stderr.count("\n") == 1 and "the private environment is not ready" in done.stderr
 
 
+def test_the_command_runs_through_links_and_a_copy_of_it_says_that_it_is_none(package, tmp_path, home):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "one").symlink_to(f"../{package.root.name}/bin/holdfast")
+    (tmp_path / "two").symlink_to(tmp_path / "a b" / "one")
+    shutil.copy(package.root / "bin" / "holdfast", tmp_path / "a b" / "copy")
+    data = home / ".local" / "share" / "holdfast-gemini"
+    data.mkdir(parents=True)
+    (data / "environment").symlink_to(sys.prefix)
+    (data / "ready").touch()
+    said = []
+    for name in ("a b/one", "two", "a b/copy"):
+        words, env = [str(tmp_path / name), "--version"], {"HOME": str(home), "PATH": os.environ["PATH"]}
+        done = subprocess.run(words, env=env, cwd="/", capture_output=True, text=True, check=False)
+        said.append((done.returncode, done.stdout.count(holdfast.__version__), done.stderr.count("\n")))
+    assert said == [(0, 1, 0), (0, 1, 0), (1, 0, 1)]
+
+
 def test_the_environment_is_made_in_the_background_and_serves_hooks_and_the_command(package, project, home):
     (project / ".holdfast" / "index.json").unlink()
     began = package.run("claude", start("claude", project), project)
