@@ -197,6 +197,29 @@ def test_a_data_folder_that_cannot_be_made_is_told_and_the_hooks_work(package, p
     )
 
 
+def test_a_data_folder_in_which_nothing_can_be_written_is_told_with_the_reason_each_time(package, project):
+    (package.data / "setup.lock").mkdir(parents=True)
+    for source in ("startup", "resume"):
+        told = package.run("claude", start("claude", project, source), project).told
+        assert "Phase 1 of 3, spec" in told and SETTING_UP not in told
+        assert "private environment cannot be set up" in told and "Is a directory" in told
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}], ids=["unset", "empty"])
+def test_without_a_home_the_hooks_work_and_no_place_for_an_environment_is_made_up(home, package, project, bare):
+    def fire(given):
+        words = [shutil.which("sh"), "-c", command("gemini", given["hook_event_name"], package.root)]
+        env = {"PATH": f"{bare}:{os.environ['PATH']}", **home}
+        done = subprocess.run(
+            words, input=json.dumps(given).encode(), cwd=project, env=env, capture_output=True, check=True
+        )
+        return json.loads(done.stdout)["hookSpecificOutput"]["additionalContext"]
+
+    told = fire(start("gemini", project))
+    assert "Phase 1 of 3, spec" in told and "neither HOME nor XDG_DATA_HOME is set" in told
+    assert "payment-rules" in fire(prompt("gemini", project, "the refund"))
+
+
 # -- the python3 that is there
 
 

@@ -38,6 +38,7 @@ REQUIREMENTS = (
 WHOLE = " ".join(("Python {}.{}:".format(*sys.version_info), *REQUIREMENTS))
 READY = "ready"
 RECORD = "setup.json"
+LOCK = "setup.lock"
 ENVIRONMENT = "environment"
 PARTS = (".", "hosts", "moments", "state", "workflow")  # the folders of what is in the file of bytecode
 TRIES = 5  # one a session's start; after that, one a day
@@ -141,6 +142,9 @@ def begin(data: str) -> str:
 
     Args:
         data: the folder of the package's data.
+
+    Raises:
+        OSError: nothing can be written there, which nobody else would tell.
     """
     # run.sh takes another interpreter than that of an environment that is ready only where that one does not run
     if ready(data) and (inside(data) or sys.platform == "win32"):
@@ -148,6 +152,7 @@ def begin(data: str) -> str:
             _start(data)
         return ""
     distrust(data)
+    _open(data)
     known = record(data)
     error = clean(str(known.get("error") or ""), 400)
     failed = f"Holdfast's private environment could not be set up: {error}" if error else ""
@@ -163,12 +168,20 @@ def begin(data: str) -> str:
     )
 
 
+def _open(data: str) -> None:
+    """Make the folder, which not every host does, and in it the file of the lock."""
+    if data.startswith("/dev/null/"):  # from run.sh
+        raise OSError("neither HOME nor XDG_DATA_HOME is set")
+    from os import makedirs
+
+    makedirs(data, mode=0o700, exist_ok=True)
+    os.close(os.open(join(data, LOCK), os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def _start(data: str) -> None:
     """Start the process that sets the environment up: apart from the host, which waits for nothing of it."""
     import subprocess
-    from os import makedirs
 
-    makedirs(data, mode=0o700, exist_ok=True)  # not every host makes it
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}

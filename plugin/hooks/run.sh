@@ -6,7 +6,8 @@
 [ "$HOLDFAST_DISABLE" != 1 ] || exit 0
 data=${CLAUDE_PLUGIN_DATA:-} # the name that Claude Code, Codex CLI and Copilot CLI share
 if [ "$host" = gemini ] || [ -z "$data" ]; then
-  data=${XDG_DATA_HOME:-$HOME/.local/share}/holdfast-$host
+  data=${XDG_DATA_HOME:-${HOME:+$HOME/.local/share}}
+  data=${data:-/dev/null}/holdfast-$host # where nothing can be written: without a home there is no place for it
 fi
 own=
 if [ -e "$data/ready" ] && [ -x "$data/environment/bin/python" ]; then
