@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from commanding import run
-from firing import HOSTS, audit_of, edit_call, fire, make_project, prompt, shell_call, start, state_of
+from firing import HOSTS, audit_of, edit_call, fire, make_project, payload, prompt, shell_call, start, state_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks and modes")
 
@@ -303,3 +303,16 @@ def test_a_call_while_another_process_compiles_the_first_index_is_kept_and_means
     state = state_of(project)
     assert state["stats"]["tool_calls"] == 2 and "SPEC_WRITTEN" in state["signals"]
     assert state["phase"] == "build"
+
+
+@pytest.mark.parametrize("host", ["claude", "opencode"])
+def test_a_subagent_of_a_session_that_is_not_known_yet_is_that_sessions_and_counts_once(host, project):
+    inner = {"claude": "PostToolUse.Bash.in_subagent", "opencode": "tool.execute.after.bash"}[host]
+    fire(host, prompt(host, project, "hi"), project)
+    given = {**payload(host, inner, project, agent_id="sub"), "session_id": "another"}
+    fire(host, given, project)
+    fire(host, {**prompt(host, project, "hi"), "session_id": "another"}, project)
+    fire(host, given, project)
+    state = state_of(project)
+    assert list(state["sessions"]) == [f"{host}-session", "another"]
+    assert state["stats"]["tool_calls"] == 1

@@ -179,6 +179,16 @@ def test_a_subagent_of_a_subagent_which_is_its_parent_counts_for_the_session_tha
     assert state["stats"]["tool_calls"] == 2
 
 
+def test_what_a_nested_subagent_does_is_counted_once_whatever_session_is_open_by_then(project):
+    fire("copilot", start("copilot", project), project)
+    nested = {"session_id": "inner", "agent_id": "inner", "parent_agent_id": "outer"}
+    given = {**payload("copilot", "PostToolUse.Bash.in_subagent", project), **nested}
+    fire("copilot", given, project)
+    fire("copilot", {**start("copilot", project), "session_id": "another"}, project)
+    fire("copilot", given, project)
+    assert state_of(project)["stats"]["tool_calls"] == 1
+
+
 def test_a_prompt_that_the_host_gives_itself_is_none(project):
     answer = fire("copilot", payload("copilot", "UserPromptSubmit.notification", project), project)
     assert (answer.code, answer.stdout) == (0, "")
@@ -255,6 +265,16 @@ def test_the_agents_plan_in_its_database_becomes_tasks(project):
     fire("copilot", plan(project, "DELETE FROM todos WHERE id IN ('b')"), project)
     assert list(state_of(project)["tasks"]) == ["refund-form"]
     assert state_of(project)["stats"]["tool_calls"] == 4
+
+
+@pytest.mark.parametrize("name", ["implement-user-authentication-middleware-and-tests", "a  b", "x" * 5000, " "])
+def test_a_row_is_found_again_by_whatever_id_the_model_gave_it(name, project):
+    other = f"{name}-2"
+    fire("copilot", plan(project, f"INSERT INTO todos (id, title) VALUES ('{name}', 'A'), ('{other}', 'B')"), project)
+    fire("copilot", plan(project, f"UPDATE todos SET status = 'done', title = 'Done' WHERE id = '{name}'"), project)
+    tasks = state_of(project)["tasks"].values()
+    assert [(task["title"], task["status"]) for task in tasks] == [("Done", "completed"), ("B", "pending")]
+    assert all(len(task["ref"]) <= 40 for task in tasks)
 
 
 A, B = {"title": "x", "status": "pending", "ref": "a"}, {"title": "y; -- z", "status": "in_progress", "ref": "b"}

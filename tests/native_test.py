@@ -63,6 +63,15 @@ def blocked(data):
     (data / "environment").write_text("in the way")
 
 
+def broken(data, code):
+    """An environment whose interpreter was taken away, and which cannot be made again."""
+    interpreter = data / "environment" / "bin" / "python"
+    interpreter.parent.mkdir(parents=True)
+    interpreter.write_text(f"#!/bin/sh\n{code}\n")
+    interpreter.chmod(0o755)
+    (data / "ready").write_text(native.WHOLE)
+
+
 def ended(data, tries=1):
     """Wait until the background set-up has come to its end, by so many tries; what it wrote down."""
 
@@ -188,6 +197,29 @@ def test_a_data_folder_that_cannot_be_made_is_told_and_the_hooks_work(package, p
     )
 
 
+def test_a_data_folder_in_which_nothing_can_be_written_is_told_with_the_reason_each_time(package, project):
+    (package.data / "setup.lock").mkdir(parents=True)
+    for source in ("startup", "resume"):
+        told = package.run("claude", start("claude", project, source), project).told
+        assert "Phase 1 of 3, spec" in told and SETTING_UP not in told
+        assert "private environment cannot be set up" in told and "Is a directory" in told
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}], ids=["unset", "empty"])
+def test_without_a_home_the_hooks_work_and_no_place_for_an_environment_is_made_up(home, package, project, bare):
+    def fire(given):
+        words = [shutil.which("sh"), "-c", command("gemini", given["hook_event_name"], package.root)]
+        env = {"PATH": f"{bare}:{os.environ['PATH']}", **home}
+        done = subprocess.run(
+            words, input=json.dumps(given).encode(), cwd=project, env=env, capture_output=True, check=True
+        )
+        return json.loads(done.stdout)["hookSpecificOutput"]["additionalContext"]
+
+    told = fire(start("gemini", project))
+    assert "Phase 1 of 3, spec" in told and "neither HOME nor XDG_DATA_HOME is set" in told
+    assert "payment-rules" in fire(prompt("gemini", project, "the refund"))
+
+
 # -- the python3 that is there
 
 
@@ -253,6 +285,57 @@ def test_an_old_python_is_known_by_the_file_that_it_is_given():
 # -- the private environment
 
 
+@pytest.mark.parametrize("code", ["exit 127", "kill -SEGV $$", "exit 1"])
+def test_where_the_environments_interpreter_does_not_run_hooks_take_python3_and_a_start_makes_it_again(
+    code, package, project, home
+):
+    broken(package.data, code)
+    call = edit_call("claude", project, "docs/spec/a.md")
+    assert "the phase spec is complete" in package.run("claude", call, project).told
+    assert (package.data / "ready").exists()
+    (home / ".claude" / "plugins" / "data").mkdir(parents=True)
+    (home / ".claude" / "plugins" / "data" / "holdfast-holdfast").symlink_to(package.data)
+    words, env = [str(package.root / "bin" / "holdfast"), "status"], {"HOME": str(home), "PATH": os.environ["PATH"]}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 5 and "the private environment is not ready" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert SETTING_UP in package.run("claude", start("claude", project), project).told
+    assert "holds something else" in ended(package.data)["error"], "it was tried"
+    assert not (package.data / "ready").exists()
+
+
+def made(data, bare):
+    """An environment that is whole by its record, and has no library."""
+    (data / "environment").mkdir(parents=True)
+    (data / "environment" / "strange").touch()  # which keeps it from being made again
+    (data / "environment" / "bin").symlink_to(bare)
+    (data / "ready").write_text(native.WHOLE)
+
+
+def test_an_environment_that_was_made_for_another_python_is_made_again(package, project, bare):
+    made(package.data, bare)
+    (package.data / "ready").write_text(native.WHOLE.replace("Python 3.", "Python 3.1"))
+    assert SETTING_UP in package.run("claude", start("claude", project), project, path="/nowhere").told
+    assert "holds something else" in ended(package.data)["error"]
+
+
+def test_an_environment_that_lacks_a_library_is_made_again(package, project, bare, home):
+    made(package.data, bare)
+    kept = home / ".claude" / "plugins" / "data"
+    kept.mkdir(parents=True)
+    (kept / "holdfast-holdfast").symlink_to(package.data)
+    words, env = [str(package.root / "bin" / "holdfast"), "status"], {"HOME": str(home), "PATH": os.environ["PATH"]}
+    done = subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (5, 1)
+    assert "cannot be imported: the private environment is not whole" in done.stderr
+    assert not (package.data / "ready").exists()
+    (package.data / "ready").write_text(native.WHOLE)
+    (project / ".holdfast" / "index.json").unlink()
+    told = package.run("claude", start("claude", project), project).told
+    assert "filelock is not installed: the private environment is not whole" in told and SETTING_UP in told
+    assert "holds something else" in ended(package.data)["error"]
+
+
 def test_a_set_up_that_fails_is_told_at_the_next_start_and_tried_again_with_a_bound(package, project):
     blocked(package.data)
     package.run("claude", start("claude", project), project)
@@ -300,6 +383,23 @@ def test_the_command_says_that_its_environment_is_not_ready(package, home):
     assert done.stderr.count("\n") == 1 and "the private environment is not ready" in done.stderr
 
 
+def test_the_command_runs_through_links_and_a_copy_of_it_says_that_it_is_none(package, tmp_path, home):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "one").symlink_to(f"../{package.root.name}/bin/holdfast")
+    (tmp_path / "two").symlink_to(tmp_path / "a b" / "one")
+    shutil.copy(package.root / "bin" / "holdfast", tmp_path / "a b" / "copy")
+    data = home / ".local" / "share" / "holdfast-gemini"
+    data.mkdir(parents=True)
+    (data / "environment").symlink_to(sys.prefix)
+    (data / "ready").touch()
+    said = []
+    for name in ("a b/one", "two", "a b/copy"):
+        words, env = [str(tmp_path / name), "--version"], {"HOME": str(home), "PATH": os.environ["PATH"]}
+        done = subprocess.run(words, env=env, cwd="/", capture_output=True, text=True, check=False)
+        said.append((done.returncode, done.stdout.count(holdfast.__version__), done.stderr.count("\n")))
+    assert said == [(0, 1, 0), (0, 1, 0), (1, 0, 1)]
+
+
 def test_the_environment_is_made_in_the_background_and_serves_hooks_and_the_command(package, project, home):
     (project / ".holdfast" / "index.json").unlink()
     began = package.run("claude", start("claude", project), project)
@@ -339,7 +439,10 @@ def test_the_environment_is_made_in_the_background_and_serves_hooks_and_the_comm
         "raise RuntimeError\n"
     )  # in place: the file counts
     assert "Phase 2 of 3" in package.run("claude", start("claude", project, "clear"), project, path="/nowhere").told
+    (library,) = (package.data / "environment").glob("lib/python*/site-packages/filelock/__init__.py")
+    library.write_text("raise ImportError")
     (package.data / "ready").write_text("what an older release needed")
     assert SETTING_UP in package.run("claude", start("claude", project, "resume"), project, path="/nowhere").told
     ended(package.data)
     assert (package.data / "ready").read_text() == native.WHOLE
+    assert library.read_text() != "raise ImportError", "what is damaged is made anew"

@@ -192,6 +192,41 @@ def test_what_there_is_to_say_of_a_failure_comes_with_the_next_calls_and_stays_w
     assert last["system"] == ["You are a coder."]
 
 
+@pytest.mark.parametrize("project", [FAILING_FLOW], indirect=True)
+def test_what_there_is_to_say_of_a_failure_outlives_a_compaction(project):
+    edit = failed("edit", {"filePath": "a.txt"})
+    steps = [said("go"), *edit, happened("session.compacted"), asked(), said("on", message="msg_2"), asked()]
+    first, prompt, last = play(project, *steps)["outputs"][4:]
+    for told in (first["system"][1], prompt["parts"][1]["text"]):
+        assert told.startswith(BRIEFING) and "Holdfast: the phase a is complete." in told
+    assert last["system"] == ["You are a coder."]
+
+
+def test_what_there_is_to_say_of_a_failure_is_not_lost_to_a_prompt_that_is_queued_meanwhile(project):
+    code = """
+if b'part.updated' in given:
+    print('{"hookSpecificOutput": {"additionalContext": "it failed"}}')
+    open('writing', 'w').write(str(os.getpid()))
+    os.rename('writing', 'failing')
+while b'queued' in given:  # until the failure's hook is over
+    time.sleep(0.01)
+    try:
+        os.kill(int(open('failing').read()), 0)
+    except FileNotFoundError:
+        pass
+    except ProcessLookupError:
+        break
+"""
+    path = bridge(project.parent, hooks=stub(project.parent, code))
+    steps = [said("go"), [*said("queued", message="msg_2"), "queued"], *failed("edit", {"filePath": "a.txt"})]
+    steps += [["settle"], asked(), said("on", message="msg_3"), asked()]
+    *_, queued, _, _, system, prompt, last = play(project, *steps, path=path)["outputs"]
+    assert len(queued["parts"]) == 1
+    assert system["system"] == ["You are a coder.", "it failed"]
+    assert prompt["parts"][1]["text"] == "it failed"
+    assert last["system"] == ["You are a coder."]
+
+
 def test_a_failure_is_counted_even_if_opencode_ends_at_once(project):
     play(project, said("go"), *failed("edit", {"filePath": "a.txt"}), ["exit", None, None])
     until = time.monotonic() + 20
@@ -351,6 +386,13 @@ def test_a_hook_that_does_not_end_is_killed(project):
     first, _second = (project / "pids").read_text().split()
     with pytest.raises(ProcessLookupError):  # nor is it a zombie
         os.kill(int(first), 0)
+
+
+def test_a_hook_that_says_too_much_is_killed_and_not_heard(project):
+    code = "answer = '{\"systemMessage\": \"x\"}'\nprint(answer, ' ' * (64 << 20))\nopen('through', 'x')"
+    found = play(project, said("go"), path=bridge(project.parent, hooks=stub(project.parent, code)))
+    assert (found["outputs"][0], found["toasts"]) == (said("go")[2], [])
+    assert not (project / "through").exists()
 
 
 @pytest.mark.parametrize("client", ["broken", "mute"])

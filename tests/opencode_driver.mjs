@@ -2,6 +2,7 @@
 //
 // sessions: {id: {parentID, created, messages}} is what the client answers; with `broken` it throws, with `mute` it never
 // answers. A step is [hook, input, output]; "event" is not waited for, as OpenCode does not; "exit" ends the process at once.
+// Nor is one waited for that has a fourth word, which is queued, until "settle" comes.
 // Prints the names of exports and hooks, each step's output as the bridge left it, the toasts, and milliseconds.
 const { stdin, argv, stdout } = process
 let given = ""
@@ -27,10 +28,18 @@ const bridge = await import(argv[2])
 const exported = Object.keys(bridge)
 const hooks = await bridge[exported[0]]({ client, directory: process.cwd() })
 const outputs = []
-for (const [name, input, output] of steps) {
+const open = []
+for (const [name, input, output, queued] of steps) {
   if (name === "exit") process.exit(0)
+  if (name === "settle") {
+    await Promise.all(open)
+    continue
+  }
   const done = hooks[name](input, output)
-  if (name !== "event") await done
+  if (queued) {
+    open.push(done)
+    await new Promise(setImmediate) // its hook has started by then
+  } else if (name !== "event") await done
   outputs.push(output)
 }
 stdout.write(JSON.stringify({ exported, hooks: Object.keys(hooks), outputs, toasts, took: Date.now() - born }))

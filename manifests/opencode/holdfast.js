@@ -19,6 +19,7 @@ const SCRIPTS = {
 }
 const LIMIT = 10_000 // milliseconds; a hook gives up by itself after 2,000
 const PATIENCE = 2_000 // milliseconds for a question to OpenCode
+const MOST = 1_000_000 // characters that a hook may say: it says some thousand
 const LONGEST = 20_000 // characters of a call's argument: rules are shown no more
 const DEEPEST = 8 // subagents that start subagents
 
@@ -41,17 +42,23 @@ function ask(payload) {
       const words = ["-I", "-S", `${HOOKS}/${SCRIPTS[payload.hook_event_name]}.py`, "--host", "opencode"]
       const apart = process.platform !== "win32"
       const hook = spawn(PYTHON, words, { stdio: ["pipe", "pipe", "ignore"], detached: apart, windowsHide: true })
-      timer = setTimeout(() => {
+      const stop = () => {
         hook.kill("SIGKILL")
         hook.stdout.destroy()
         end()
-      }, LIMIT)
+      }
+      timer = setTimeout(stop, LIMIT)
       hook.on("error", end)
       hook.on("close", end)
       hook.stdin.on("error", () => {})
       hook.stdout.on("error", () => {})
       hook.stdout.setEncoding("utf8")
-      hook.stdout.on("data", (part) => (said += part))
+      hook.stdout.on("data", (part) => {
+        said += part
+        if (said.length <= MOST) return
+        said = ""
+        stop()
+      })
       hook.stdin.end(JSON.stringify(payload, shortened))
     } catch {
       end()
@@ -91,11 +98,11 @@ function bridge(client, cwd) {
   const running = new Set()
 
   // A session as it is known here, found out about at its first event. Its hooks' calls are told as its root's.
-  // kept: what the model must be shown at every call until a prompt can carry it.
+  // briefing, and kept, of failed calls: what the model must be shown at every call until a prompt can carry it.
   async function known(id) {
     let session = sessions.get(id)
     if (!session) {
-      session = { id, root: "", created: 0, started: false, compacted: false, kept: "", failures: new Set() }
+      session = { id, root: "", created: 0, started: false, compacted: false, briefing: "", kept: [], failures: new Set() }
       sessions.set(id, session)
       session.found = lineage(session)
     }
@@ -154,7 +161,7 @@ function bridge(client, cwd) {
     })
     session.failures.add(answer)
     const text = await answer
-    session.kept = [session.kept, text].filter(Boolean).join("\n")
+    if (text) session.kept.push(text)
     session.failures.delete(answer)
   }
 
@@ -185,9 +192,14 @@ function bridge(client, cwd) {
       const session = await known(sessionID)
       const prompt = said.filter((part) => part.type === "text" && !part.synthetic).map((part) => part.text)
       await Promise.all(session.failures)
-      const told = [isRoot(session) ? await begin(session) : "", session.kept]
-      told.push(await tell("chat.message", session, { prompt: prompt.join("\n"), message_id: message.id }))
-      session.kept = ""
+      const begun = isRoot(session) ? await begin(session) : ""
+      const { briefing } = session
+      const told = [begun || briefing, ...session.kept]
+      const answer = await tell("chat.message", session, { prompt: prompt.join("\n"), message_id: message.id })
+      // the turn before a prompt that is queued goes on meanwhile: what it has brought is not in this prompt
+      session.kept = session.kept.filter((text) => !told.includes(text))
+      if (session.briefing === briefing) session.briefing = ""
+      told.push(answer)
       const text = told.filter(Boolean).join("\n")
       if (!text || said.some((part) => part.synthetic && part.text?.includes(text))) return // a second bridge's
       const last = said.at(-1)?.id ?? message.id.replace(/^msg_/, "prt_")
@@ -218,8 +230,9 @@ function bridge(client, cwd) {
       const session = sessions.get(sessionID)
       if (!session) return
       await Promise.all(session.failures)
-      if (session.compacted && isRoot(session)) session.kept = await begin(session)
-      if (session.kept && !system.some((text) => text.includes(session.kept))) system.push(session.kept)
+      if (session.compacted && isRoot(session)) session.briefing = await begin(session)
+      const told = [session.briefing, ...session.kept].filter(Boolean).join("\n")
+      if (told && !system.some((text) => text.includes(told))) system.push(told)
     }),
 
     event: quietly(({ event }) => heard(event.type, event.properties)),

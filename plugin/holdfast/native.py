@@ -14,7 +14,7 @@ command need, is set up in the background, in the folder that the host keeps for
 import sys
 from time import time
 
-from holdfast import deadline, dependencies, hook
+from holdfast import deadline, hook
 from holdfast.events import Reply, clean
 from holdfast.lean import join, loads, os, parent, read
 from holdfast.start import file_name
@@ -35,9 +35,10 @@ REQUIREMENTS = (
     "tenacity>=8.2",
     "tomli>=2; python_version < '3.11'",
 )
-WHOLE = " ".join(REQUIREMENTS)
+WHOLE = " ".join(("Python {}.{}:".format(*sys.version_info), *REQUIREMENTS))
 READY = "ready"
 RECORD = "setup.json"
+LOCK = "setup.lock"
 ENVIRONMENT = "environment"
 PARTS = (".", "hosts", "moments", "state", "workflow")  # the folders of what is in the file of bytecode
 TRIES = 5  # one a session's start; after that, one a day
@@ -47,10 +48,6 @@ SET_UP = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.install.bac
 
 class Start(hook.Run):
     """The hook of a session's start, which also says how it stands with the private environment."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__(host)
-        dependencies.remedy = "the private environment is not ready"
 
     def answer(self) -> bytes:
         """Read stdin and apply what it says; in a folder without a workflow only the user is told."""
@@ -104,13 +101,30 @@ def tries(known: "dict[str, Any]") -> int:
 
 
 def ready(data: str) -> bool:
-    """Whether the environment holds what this release needs, and its interpreter is still there."""
+    """Whether the environment was made for this release and this Python, and its interpreter is still there."""
     interpreter = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
     try:
         os.stat(join(data, f"{ENVIRONMENT}/{interpreter}"))
         return read(join(data, READY)) == WHOLE.encode()
     except OSError:
         return False
+
+
+def inside(data: str) -> bool:
+    """Whether this is the environment's interpreter."""
+    try:
+        ours, its = os.stat(parent(parent(sys.executable))), os.stat(join(data, ENVIRONMENT))
+    except OSError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (its.st_dev, its.st_ino)
+
+
+def distrust(data: str) -> None:
+    """Let hooks and the command do without the environment, until the next start of a session has made it again."""
+    try:
+        os.unlink(join(data, READY))
+    except OSError:  # there is none, or nothing can be written here
+        pass
 
 
 def bundled(data: str) -> bool:
@@ -128,11 +142,17 @@ def begin(data: str) -> str:
 
     Args:
         data: the folder of the package's data.
+
+    Raises:
+        OSError: nothing can be written there, which nobody else would tell.
     """
-    if ready(data):
+    # run.sh takes another interpreter than that of an environment that is ready only where that one does not run
+    if ready(data) and (inside(data) or sys.platform == "win32"):
         if not bundled(data):
             _start(data)
         return ""
+    distrust(data)
+    _open(data)
     known = record(data)
     error = clean(str(known.get("error") or ""), 400)
     failed = f"Holdfast's private environment could not be set up: {error}" if error else ""
@@ -148,12 +168,20 @@ def begin(data: str) -> str:
     )
 
 
+def _open(data: str) -> None:
+    """Make the folder, which not every host does, and in it the file of the lock."""
+    if data.startswith("/dev/null/"):  # from run.sh
+        raise OSError("neither HOME nor XDG_DATA_HOME is set")
+    from os import makedirs
+
+    makedirs(data, mode=0o700, exist_ok=True)
+    os.close(os.open(join(data, LOCK), os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def _start(data: str) -> None:
     """Start the process that sets the environment up: apart from the host, which waits for nothing of it."""
     import subprocess
-    from os import makedirs
 
-    makedirs(data, mode=0o700, exist_ok=True)  # not every host makes it
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}

@@ -6,13 +6,16 @@
 [ "$HOLDFAST_DISABLE" != 1 ] || exit 0
 data=${CLAUDE_PLUGIN_DATA:-} # the name that Claude Code, Codex CLI and Copilot CLI share
 if [ "$host" = gemini ] || [ -z "$data" ]; then
-  data=${XDG_DATA_HOME:-$HOME/.local/share}/holdfast-$host
+  data=${XDG_DATA_HOME:-${HOME:+$HOME/.local/share}}
+  data=${data:-/dev/null}/holdfast-$host # where nothing can be written: without a home there is no place for it
 fi
-python=python3
+own=
 if [ -e "$data/ready" ] && [ -x "$data/environment/bin/python" ]; then
-  python=$data/environment/bin/python
+  own=$data/environment/bin/python
 fi
-"$python" -I -S "$root/hooks/run.py" --host "$host" --data "$data" ${start:+"$start"} && exit
+for python in ${own:+"$own"} python3; do # an upgrade may have taken away what the environment's interpreter leads to
+  "$python" -I -S "$root/hooks/run.py" --host "$host" --data "$data" ${start:+"$start"} && exit
+done
 [ -n "$start" ] || exit 0
 case $host in
 copilot) key=additionalContext ;;

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from holdfast import dependencies
 from holdfast.cli import output
 from holdfast.errors import DependencyMissing, HoldfastError, ResourcesExhausted, from_os
 
@@ -63,7 +64,7 @@ def _known(error: BaseException) -> HoldfastError | None:
     if isinstance(error, MemoryError):
         return ResourcesExhausted("there is not enough memory: close something and try again")
     if isinstance(error, ImportError) and error.name and not error.name.startswith("holdfast"):
-        return DependencyMissing(f"{error.name.partition('.')[0]} cannot be imported: run install.py again")
+        return DependencyMissing(f"{error.name.partition('.')[0]} cannot be imported: {dependencies.remedy()}")
     if isinstance(error, OSError):
         if error.errno in REASONS:
             return from_os(error, "the command")

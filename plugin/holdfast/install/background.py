@@ -17,12 +17,10 @@ from holdfast.errors import HoldfastError
 from holdfast.install import bootstrap, files
 from holdfast.install.locking import locked
 
-LOCK = "setup.lock"
-
 
 def main(data: str) -> None:
     """Make the environment in the folder `data`, unless it is there or another process is at it."""
-    lock = os.path.join(data, LOCK)
+    lock = os.path.join(data, native.LOCK)
     # suppressed: another is at it, or the folder cannot be written, so that it could not be told either
     with contextlib.suppress(HoldfastError, OSError), locked(lock, lambda: None, budget=0.0):
         if not native.ready(data):

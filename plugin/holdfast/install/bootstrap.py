@@ -304,10 +304,22 @@ def make_for_package(prefix: str, requirements: Sequence[str], package: str, cac
     files.make_folder(prefix)
     needed = [name for name in NEEDED if name != "holdfast.cli"]
     wanted = _wanted(prefix, "", " ".join(requirements))
-    if not _up_to_date(prefix, environment.MARKER, wanted, needed):
-        _build(prefix, environment.MARKER, wanted, ["--no-compile", *requirements], needed)
     once = [environment.python(prefix), "-I", "-X", f"pycache_prefix={cache}", "-c", IMPORT_ONCE, package]
-    _step(once, os.path.join(prefix, environment.LOG), "importing holdfast's libraries")
+
+    def import_once() -> None:
+        _step(once, os.path.join(prefix, environment.LOG), "importing holdfast's libraries")
+
+    if _up_to_date(prefix, environment.MARKER, wanted, needed):
+        try:
+            import_once()
+        except ResourcesExhausted:
+            raise
+        except HoldfastError:  # a library that is there and damaged: pip would leave it as it is
+            environment.mark(prefix, environment.MARKER, {**wanted, "complete": False})
+        else:
+            return
+    _build(prefix, environment.MARKER, wanted, ["--no-compile", *requirements], needed)
+    import_once()
 
 
 def _make_dev(checkout: str) -> None:

@@ -55,10 +55,10 @@ def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":
     """
     if state["mode"] == "stopped":
         return None
-    if event.subagent and event.session not in state["sessions"]:
-        _adopt(state, event)
     own = module(event.moment)
-    name = once = identity(event)
+    name = once = identity(event)  # before another session may be given what it did: each delivery has the same
+    if event.subagent and event.host == "copilot" and event.session not in state["sessions"]:
+        _adopt(state, event)
     if _by_order(event):
         once = digest(name, event.key) if event.key else ""  # a spooled one has a key: its file may be folded twice
         session = state["sessions"].get(event.session)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 STATUSES = ("pending", "in_progress", "completed", "cancelled")
 MOST = 60  # of one list
 SLUG = 40
+NUMBER = 40  # characters of a host's id of a task
 
 
 def take(state: "State", event: "Event", tool: "Tool") -> None:
@@ -25,7 +26,8 @@ def take(state: "State", event: "Event", tool: "Tool") -> None:
     named = []
     for todo in tool.todos[:MOST]:
         title, status = clean(todo.get("title") or "", TITLE_LIMIT), todo.get("status") or ""
-        name = _known(state, event.session, todo.get("ref") or "")
+        number = _number(todo.get("ref") or "")
+        name = _known(state, event.session, number)
         if status == "deleted":
             if name:
                 drop(state, name)
@@ -33,17 +35,23 @@ def take(state: "State", event: "Event", tool: "Tool") -> None:
         if not name:
             if not title:
                 continue
-            name = _new(state, title, event.session, todo.get("ref") or "")
+            name = _new(state, title, event.session, number)
         named.append(name)
         put(state, name, title, status, source, event.at)
         state["tasks"][name]["session"] = event.session
-        if todo.get("ref"):
-            state["tasks"][name]["ref"] = clean(todo["ref"], 40)
+        if number:
+            state["tasks"][name]["ref"] = number
     if tool.whole_list:
         for name, task in list(state["tasks"].items()):
             mine = task.get("session") == event.session and task["source"] == source
             if mine and name not in named and task["status"] not in ("completed", "cancelled"):
                 drop(state, name)
+
+
+def _number(ref: str) -> str:
+    """What is kept of the host's id: a long one ends with its digest, for Copilot CLI's are the model's words."""
+    number = clean(ref, NUMBER)
+    return number if number == ref else f"{clean(ref, NUMBER - 7)}-{digest(ref)[:6]}"
 
 
 def _known(state: "State", session: str, number: str) -> str:
@@ -61,7 +69,7 @@ def _new(state: "State", title: str, session: str, number: str) -> str:
     name = identifier(state, title)
     task = state["tasks"].get(name) or {}
     twice = number and task.get("ref") and task.get("session") == session and task["ref"] != number
-    return f"{name}-{clean(number, 40)}" if twice else name
+    return f"{name}-{number}" if twice else name
 
 
 def identifier(state: "State", title: str) -> str:

@@ -224,6 +224,7 @@ def _wait(_project: "Project") -> str:
     return f"waited {WAIT:g} s"
 
 
+AGAIN = "run install.py again; a native package mends itself when a session starts"
 REMEDIES = (
     Remedy(1, HoldfastError, "refused or failed", "the message says what to do", False, _nothing, _nothing),
     Remedy(2, errors.LockTimeout, "lock timeout", "clean stale locks", True, _locks_to_clean, _clean_locks),
@@ -237,7 +238,7 @@ REMEDIES = (
         _checkpoint_to_restore,
         _restore_checkpoint,
     ),
-    Remedy(5, errors.DependencyMissing, "dependency missing", "run install.py again", False, _nothing, _nothing),
+    Remedy(5, errors.DependencyMissing, "dependency missing", AGAIN, False, _nothing, _nothing),
     Remedy(6, errors.PermissionDenied, "permission denied", "check owner and mode", False, _nothing, _nothing),
     Remedy(
         7,

@@ -39,7 +39,7 @@ def refresh(folder: str) -> index.Index:
     try:
         from filelock import FileLock, Timeout
     except ImportError as error:
-        return last_good(folder, f"{error.name} is not installed: {dependencies.remedy}")
+        return last_good(folder, f"{error.name} is not installed: {dependencies.remedy()}")
     locks = join(folder, "locks")
     try:
         os.makedirs(locks, mode=0o700, exist_ok=True)
@@ -76,7 +76,7 @@ def _compile(folder: str) -> index.Index:
         except HoldfastError as error:
             return last_good(folder, str(error).split("\n", 1)[0], source)
         except ImportError as error:
-            return last_good(folder, f"{error.name} is not installed: {dependencies.remedy}")
+            return last_good(folder, f"{error.name} is not installed: {dependencies.remedy()}")
     _write(join(folder, index.NAME), data)
     return index.Index(data)
 
