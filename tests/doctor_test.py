@@ -558,6 +558,45 @@ def test_settings_of_any_shape_are_looked_at(app, home, said):
     assert all(path.read_bytes() == said for path in files if path.name != "hooks.json")
 
 
+def test_what_is_no_regular_file_is_refused_in_one_line_and_never_waited_for(app, home):
+    """Opening a pipe waits for who writes to it, and a device may have no end."""
+    pipes = [app / name for name in (".claude/settings.json", ".codex/config.toml", ".opencode/plugin/other.js")]
+    pipes += [home / ".gemini" / "settings.json", home / ".claude" / "plugins" / "installed_plugins.json"]
+    devices = [home / ".claude.json", home / ".claude" / "settings.json", home / ".codex" / "config.toml"]
+    for path in (*pipes, *devices):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path) if path in pipes else path.symlink_to("/dev/zero")
+    words = [sys.executable, "-m", "holdfast"]
+    said = subprocess.run(
+        [*words, "doctor"], cwd=app, env=environment(), capture_output=True, text=True, timeout=100, check=False
+    )
+    assert said.returncode == 1, said.stderr
+    for path in (pipes[0], pipes[1], pipes[3], devices[0], devices[1]):
+        short = str(path).replace(str(home), "~").replace(str(app), "")
+        assert any(short in line and "is no regular file" in line for line in said.stdout.splitlines()), short
+    tried = subprocess.run(
+        [*words, "install", "--scope", "user", "--host", "gemini"],
+        cwd=app,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert tried.returncode == 1
+    assert tried.stderr.count("\n") == 1
+    assert f"{pipes[3]}: is no regular file" in tried.stderr
+
+
+@pytest.mark.parametrize("name", [".claude.json", ".claude/plugins/installed_plugins.json", ".codex/config.toml"])
+def test_what_is_nested_too_deeply_is_no_defect(lone, home, name):
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"a = {'[' * 3000}" if name.endswith("toml") else '{"a":' * 200_000)
+    found = [one["finding"] for one in doctor(lone, "claude", "codex")[1]]
+    assert any("nested too deeply" in one for one in found) is ("installed" not in name)
+
+
 # -- the dry run
 
 

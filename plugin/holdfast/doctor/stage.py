@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from holdfast import lean
 from holdfast.doctor import isolation
 from holdfast.errors import HoldfastError
 from holdfast.hook import FOLDER
@@ -131,8 +132,7 @@ class Stage:
         """Bring the workflow, with what makes each moment say something, and the shells' profiles."""
         folder = os.path.join(self.real, FOLDER)
         try:
-            with open(os.path.join(folder, SOURCE), encoding="utf-8") as file:
-                text = file.read()
+            text = lean.read(os.path.join(folder, SOURCE)).decode()
             loader.load(text, SOURCE)
         except (OSError, ValueError, HoldfastError):  # what is wrong with it is told by other means
             text = ""
@@ -142,8 +142,7 @@ class Stage:
         named = [os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)]
         for path in [*named, *(os.path.join(targets.home(), *name.split("/")) for name in PROFILES)]:
             try:
-                with open(path, encoding="utf-8") as file:
-                    lines = file.readlines()
+                lines = lean.read(path).decode().splitlines(keepends=True)
             except (OSError, ValueError):
                 continue
             self.write(path, "".join(":\n" if SECRET.search(line) else line for line in lines))

@@ -12,6 +12,7 @@ import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast import lean
 from holdfast.install import registration, targets
 from holdfast.install.settings_edit import COMMANDS, SettingsError, read
 
@@ -174,14 +175,15 @@ class Cli:
     def layer(self, scope: str, path: str) -> Layer | None:
         """What a file holds, or None where there is none."""
         try:
-            with open(path, "rb") as file:
-                _mark, document = read(file.read(), comments=self.commented(path))
+            _mark, document = read(lean.read(path), comments=self.commented(path))
         except FileNotFoundError:
             return None
         except OSError as error:
             return None if isinstance(error, NotADirectoryError) else Layer(scope, path, {}, str(error.strerror))
         except SettingsError as error:
             return Layer(scope, path, {}, str(error))
+        except ValueError:  # a plugin's list names what can be no file
+            return None
         settings = document.root.plain()
         return Layer(scope, path, settings if isinstance(settings, dict) else {})
 
@@ -286,8 +288,7 @@ def package_hooks(folder: str, *manifests: str) -> str:
     named = None
     for manifest in manifests:
         try:
-            with open(os.path.join(folder, *manifest.split("/")), encoding="utf-8") as file:
-                named = json.load(file).get("hooks")
+            named = lean.loads(lean.read(os.path.join(folder, *manifest.split("/")))).get("hooks")
         except (OSError, ValueError, AttributeError):
             continue
         break

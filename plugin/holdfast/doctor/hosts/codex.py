@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from holdfast import lean
 from holdfast.doctor import isolation
 from holdfast.doctor.findings import OK, PROBLEM, Finding, counted
 from holdfast.doctor.hosts import Cli, Layer, listed, package_hooks, table
@@ -115,12 +116,13 @@ class Codex(Cli):
         if not path.endswith(".toml"):
             return super().layer(scope, path)
         try:
-            with open(path, "rb") as file:
-                return Layer(scope, path, tomllib.load(file))
+            return Layer(scope, path, tomllib.loads(lean.read(path).decode()))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except RecursionError:
+            return Layer(scope, path, {}, "nested too deeply")
         except (OSError, ValueError) as error:
-            return Layer(scope, path, {}, str(error))
+            return Layer(scope, path, {}, (error.strerror if isinstance(error, OSError) else None) or str(error))
 
     def off(self, layers: Sequence[Layer], project: str) -> list[str]:
         """The feature, in a `config.toml`; what only `hooks.json` must not have."""
