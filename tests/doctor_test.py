@@ -192,6 +192,9 @@ def test_a_host_that_is_asked_for_and_not_there_is_a_problem(lone, bin_folder):
         ("2.1.300", "ok", "a little older"),
         ("2.0.14", "problem", "too old"),
         ("none", "note", "does not tell its version"),
+        ("2.1.328\u00b2", "ok", "2.1.328 at"),
+        (f"2.1.{'9' * 5000}", "note", "does not tell its version"),
+        (f"2.1.328.{'9' * 5000}", "note", "newer"),
     ],
 )
 def test_a_version_is_known_newer_or_too_old(lone, bin_folder, version, level, said):
@@ -221,6 +224,15 @@ def test_a_file_that_cannot_be_executed_is_found(lone, tmp_path):
     other.chmod(0o644)
     change(lone, "claude", f"{sys.executable} ", f"{other} ")
     assert f"{other} may not be executed by you" in problems(lone)[1]
+
+
+@pytest.mark.parametrize("odd", ["\\u0000", "\\ud800"])
+def test_a_command_that_cannot_be_run_is_found_and_mended(lone, odd):
+    change(lone, "claude", f"{sys.executable} ", f"{sys.executable}{odd} ")
+    found, said = problems(lone)
+    assert found == [("claude", "stale"), ("claude", "paths")]
+    assert f"{odd.replace('u0000', 'x00')}" in said.splitlines()[1]
+    assert run(lone, "doctor", "--fix").lines[-1] == "all is well"
 
 
 def test_registrations_of_another_installation_are_found_and_mended(lone, tmp_path):
@@ -523,6 +535,21 @@ def test_codexs_trust_follows_the_recorded_rule_where_it_cannot_be_asked(app, bi
     (bin_folder / "codex").chmod(0o755)
     monkeypatch.setattr(codex, "PATIENCE", 0.5)
     assert "5 hooks are untrusted (by the recorded rule" in problems(app, "codex")[1]
+
+
+@pytest.mark.parametrize("odd", [("key", 7), ("trustStatus", ["x"]), ("currentHash", None)])
+def test_an_app_server_that_speaks_otherwise_is_no_defect(app, bin_folder, odd):
+    server = bin_folder / "server.py"
+    said = server.read_text()
+    server.write_text(
+        said.replace(
+            '        print(json.dumps({"method',
+            f'        hooks[0][{odd[0]!r}] = {odd[1]!r}\n        print(json.dumps({{"method',
+        )
+    )
+    found, said = problems(app, "codex")
+    assert found == [("codex", "trust")]
+    assert "`codex app-server` does not list hooks: TypeError" in said
 
 
 def test_the_hash_of_the_recorded_rule_is_codexs_own():

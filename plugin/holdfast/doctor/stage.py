@@ -182,5 +182,5 @@ def version_of(program: str, stage: Stage) -> str:
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""
-    found = re.search(r"\d+\.\d+\.\d+\S*", done.stdout)
+    found = re.search(r"(?<!\d)\d{1,9}(\.\d{1,9}){2}(?!\d)[!-~]*", done.stdout, re.ASCII)
     return found[0].rstrip(".") if found and not done.returncode else ""  # Copilot CLI says it in a sentence

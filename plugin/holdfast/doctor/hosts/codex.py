@@ -209,10 +209,13 @@ class Codex(Cli):
                 stdin.write(said.encode())
                 stdin.flush()
                 for line in stdout:
-                    message = json.loads(line)
+                    message = lean.loads(line)
                     if message.get("id") == 2:  # noqa: PLR2004  of hooks/list
                         return {
-                            one["key"]: (one["trustStatus"] if one["enabled"] else "disabled", one["currentHash"])
+                            _text(one["key"]): (
+                                _text(one["trustStatus"]) if one["enabled"] else "disabled",
+                                _text(one["currentHash"]),
+                            )
                             for one in message["result"]["data"][0]["hooks"]
                         }
             except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -280,6 +283,12 @@ class Codex(Cli):
         features: dict[str, Any] = {**table(config, "features"), "plugins": False}
         whole = {**OFFLINE, "features": features, "hooks": {**hooks, "state": states}, "projects": levels}
         stage.write(os.path.join(targets.config_folder(self.host), CONFIG), toml(whole))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def key(entry: Entry) -> str:
