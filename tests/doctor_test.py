@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -786,11 +787,18 @@ def test_what_no_longer_holds_of_a_payload_is_named():
     ]
 
 
-def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path):
-    told = tmp_path / "pid"
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize(
+    ("ending", "when"),
+    [(signal.SIGTERM, "-p"), (signal.SIGHUP, "-p"), (signal.SIGINT, "-p"), (signal.SIGTERM, "--version")],
+)
+def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path, ending, when, apart):
+    told, long = tmp_path / "pid", f"987.{os.getpid()}"
     (bin_folder / "claude").write_text(
-        f'#!/bin/sh\n[ "$1" = -p ] && echo begun > {told} && exec sleep 987\necho 2.1.328\n'
+        f'#!/bin/sh\n[ "$1" = {when} ] && {{ sleep {long} & echo begun > {told}; wait; }}\necho 2.1.328\n'
     )
+    if not apart:
+        (bin_folder / "unshare").unlink(missing_ok=True)
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     words = [sys.executable, "-m", "holdfast", "doctor", "--live"]
@@ -798,14 +806,14 @@ def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path
         while not told.exists():
             assert running.poll() is None
             time.sleep(0.05)
-        running.terminate()
-        assert running.wait(60) == 143
+        running.send_signal(ending)
+        assert running.wait(60) == 128 + ending
     assert list(temporary.iterdir()) == []
     if os.path.isdir("/proc/self"):
         until = time.monotonic() + 20  # a process that was killed is there for a moment
-        while "987" in command_lines() and time.monotonic() < until:
+        while long in command_lines() and time.monotonic() < until:
             time.sleep(0.05)
-        assert "987" not in command_lines()
+        assert long not in command_lines()
 
 
 def command_lines():

@@ -170,17 +170,20 @@ def version_of(program: str, stage: Stage) -> str:
     """What a program says to `--version`, in a stage, or ""."""
     words, env = isolation.apart()
     try:
-        done = subprocess.run(  # noqa: S603  the user's own CLI
+        with subprocess.Popen(  # noqa: S603  the user's own CLI
             [*words, program, "--version"],
             env={**env, **stage.env()},
             cwd=stage.scratch,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                said = process.communicate(timeout=30)[0].decode("utf-8", "replace")
+            finally:
+                isolation.end_group(process.pid)
+    except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = re.search(r"(?<!\d)\d{1,9}(\.\d{1,9}){2}(?!\d)[!-~]*", done.stdout, re.ASCII)
-    return found[0].rstrip(".") if found and not done.returncode else ""  # Copilot CLI says it in a sentence
+    found = re.search(r"(?<!\d)\d{1,9}(\.\d{1,9}){2}(?!\d)[!-~]*", said, re.ASCII)
+    return found[0].rstrip(".") if found and not process.returncode else ""  # Copilot CLI says it in a sentence
