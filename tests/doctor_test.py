@@ -16,7 +16,7 @@ import pytest
 from commanding import edit_state, environment, run, state_file
 from firing import ROOT, make_project, start
 from firing import fire as hook
-from holdfast.doctor import examine, paths, recorder, recording
+from holdfast.doctor import examine, isolation, live, paths, recorder, recording
 from holdfast.doctor import hosts as patients
 from holdfast.doctor.hosts import codex
 from holdfast.doctor.stage import Stage
@@ -623,6 +623,43 @@ def test_what_is_nested_too_deeply_is_no_defect(lone, home, name):
     path.write_text(f"a = {'[' * 3000}" if name.endswith("toml") else '{"a":' * 200_000)
     found = [one["finding"] for one in doctor(lone, "claude", "codex")[1]]
     assert any("nested too deeply" in one for one in found) is ("installed" not in name)
+
+
+# -- the judgement of a run
+
+
+def judged(project, host, records):
+    """What is said of a run in which the recorder noted (event, command)."""
+    cli = patients.every()[host]
+    entries = [entry for entry in cli.entries(cli.layers(str(project))) if entry.ours]
+    known = {"began": 1.0, "ended": 1.1, "ms": 9.0, "code": 0, "stdout": "{}", "stderr": ""}
+    made = [{**known, "command": command, "payload": {"hook_event_name": event}} for event, command in records(entries)]
+    played = live.Played(isolation.Report(0, 1.0, "", "", [], 0, 0, []), made, [], {}, {})
+    return [found.finding for found in live.Judgement(cli, entries, played, []).moments()]
+
+
+def test_an_event_that_comes_twice_is_no_second_registration_where_identical_hooks_run_once(app):
+    register(str(app), ["gemini"], "user", dry_run=False, echo=lambda _line: None)
+
+    def twice(entries):
+        return [(entry.event, entry.command) for entry in entries if entry.event == "PreCompress"]
+
+    assert len(twice(patients.every()["gemini"].entries(patients.every()["gemini"].layers(str(app))))) == 2
+    assert "PreCompress: fired in 9 ms, 2 times, had nothing to say, and was counted" in judged(app, "gemini", twice)
+    change(app, "gemini", "2>/dev/null", "2> /dev/null")
+    assert any("PreCompress: fired once for each of 2" in line for line in judged(app, "gemini", twice))
+
+
+def test_why_a_cli_failed_is_told_whatever_else_is_wrong(lone, bin_folder):
+    said = '#!/bin/sh\n[ "$1" = -p ] && { echo first; echo no model >&2; exit 7; }\necho 2.1.328\n'
+    (bin_folder / "claude").write_text(said)
+    known = json.loads((lone / PROJECT_FILES["claude"]).read_text())
+    del known["hooks"]["PostToolUse"]
+    settings(lone, "claude", hooks=known["hooks"])
+    told = "the CLI ended with exit code 7 after 0 turns, and said: no model"
+    assert told in problems(lone, "--live")[1]
+    settings(lone, "claude", disableAllHooks=True)
+    assert told in [one["finding"] for one in doctor(lone, "--live")[1]]
 
 
 # -- the dry run
