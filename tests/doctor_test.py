@@ -16,7 +16,7 @@ import pytest
 from commanding import edit_state, environment, run, state_file
 from firing import ROOT, make_project, start
 from firing import fire as hook
-from holdfast.doctor import examine, isolation, live, paths, recorder, recording
+from holdfast.doctor import examine, isolation, live, paths, profiles, recorder, recording
 from holdfast.doctor import hosts as patients
 from holdfast.doctor.hosts import codex
 from holdfast.doctor.stage import Stage
@@ -634,7 +634,7 @@ def judged(project, host, records):
     entries = [entry for entry in cli.entries(cli.layers(str(project))) if entry.ours]
     known = {"began": 1.0, "ended": 1.1, "ms": 9.0, "code": 0, "stdout": "{}", "stderr": ""}
     made = [{**known, "command": command, "payload": {"hook_event_name": event}} for event, command in records(entries)]
-    played = live.Played(isolation.Report(0, 1.0, "", "", [], 0, 0, []), made, [], {}, {})
+    played = live.Played(isolation.Report(0, 1.0, "", "", [], 0, 0, []), made, [], {}, {}, [])
     return [found.finding for found in live.Judgement(cli, entries, played, []).moments()]
 
 
@@ -650,14 +650,16 @@ def test_an_event_that_comes_twice_is_no_second_registration_where_identical_hoo
     assert any("PreCompress: fired once for each of 2" in line for line in judged(app, "gemini", twice))
 
 
-def test_why_a_cli_failed_is_told_whatever_else_is_wrong(lone, bin_folder):
+def test_why_a_cli_failed_is_told_whatever_else_is_wrong(lone, bin_folder, home):
     said = '#!/bin/sh\n[ "$1" = -p ] && { echo first; echo no model >&2; exit 7; }\necho 2.1.328\n'
     (bin_folder / "claude").write_text(said)
+    (home / ".zshenv").write_text("true && export MY_TOKEN=1")
     known = json.loads((lone / PROJECT_FILES["claude"]).read_text())
     del known["hooks"]["PostToolUse"]
     settings(lone, "claude", hooks=known["hooks"])
     told = "the CLI ended with exit code 7 after 0 turns, and said: no model"
     assert told in problems(lone, "--live")[1]
+    assert any(f"{home}/.zshenv may hold a secret" in one["finding"] for one in doctor(lone, "--live")[1])
     settings(lone, "claude", disableAllHooks=True)
     assert told in [one["finding"] for one in doctor(lone, "--live")[1]]
 
@@ -754,6 +756,61 @@ def test_a_folder_of_ours_is_not_made_by_mending(tmp_path, bin_folder):
 
 
 # -- the copy
+
+
+GUARDED = """if [ -n "$NO_SUCH_TOKEN" ]; then
+  export MY_API_KEY='two S3CRET words'
+  exec false
+fi
+# GITHUB_PAT=S3CRET
+GITHUB_PAT=S3CRET
+export A=1 DATABASE_URL="postgres://app:S3CRET@db/shop" ; # mine
+export SENTRY_DSN=https://S3CRET@o1.ingest.test/2
+HOOK=https://hooks.slack.test/services/S3CRET
+alias deploy='curl -u me:S3CRET https://shop.test'
+f() {
+  local token="$1"
+  MY_PASS=$(cat S3CRET)
+}
+f
+export KEPT="$HOME/x"
+echo "welcome $KEPT"
+"""
+
+
+def test_a_profile_without_its_secrets_does_what_it_did():
+    made = profiles.harmless(GUARDED)
+    assert "S3CRET" not in made
+    assert len(made.splitlines()) == len(GUARDED.splitlines())
+    done = subprocess.run(["sh", "-c", made], env={"HOME": "/h"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "welcome /h/x\n", "")
+    untouched = 'autoload -U compinit\nif [ -n "$AUTH" ]; then\n  . "$HOME/.cargo/env"\nfi\nexport key=$1\n'
+    assert profiles.harmless(untouched) == untouched
+    assert (
+        profiles.harmless("set -gx MY_TOKEN S3CRET\nset -g fish_greeting hello\n") == ":\nset -g fish_greeting hello\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "[ -t 0 ] && export MY_TOKEN=S3CRET",
+        "if true; then export MY_TOKEN=S3CRET; fi",
+        "export \\\n  MY_TOKEN=S3CRET",
+        'KEY="-----BEGIN PRIVATE KEY-----\nS3CRET\n-----END PRIVATE KEY-----"',
+        "MY_TOKEN='S3CRET\nmore'",
+        "# -----BEGIN RSA PRIVATE KEY-----\n# S3CRET",
+        "curl -s https://me:S3CRET@shop.test/motd",
+        "if true; set -gx MY_TOKEN S3CRET; end",
+    ],
+)
+def test_a_profile_whose_secret_cannot_be_taken_out_by_itself_is_not_copied_and_that_is_said(lone, home, profile):
+    (home / ".zshenv").write_text(profile)
+    with Stage(str(lone)) as stage:
+        stage.furnish()
+        assert not [path for path, content in tree(stage.root).items() if b"S3CRET" in content]
+        assert not Path(stage.home, ".zshenv").exists()
+        assert stage.left_out == [str(home / ".zshenv")]
 
 
 @pytest.mark.parametrize("host", [host for host in HOSTS if host != "opencode"])

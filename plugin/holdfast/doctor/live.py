@@ -78,6 +78,7 @@ class Played:
         trail: the audit trail of the copied project.
         state: its state, or {} where there is none.
         stage: the names in the copy of what was copied: {"project", "home"}.
+        left_out: shells' profiles that were not copied.
     """
 
     report: Report
@@ -85,6 +86,7 @@ class Played:
     trail: list[Record]
     state: Record
     stage: dict[str, str]
+    left_out: list[str]
 
 
 def play(  # noqa: PLR0913  one argument a fact
@@ -127,7 +129,7 @@ def play(  # noqa: PLR0913  one argument a fact
         kept = os.path.join(stage.project, ".holdfast")
         trail = _lines(os.path.join(kept, "audit.jsonl"))
         names = {"project": stage.project, "home": stage.home}
-        return Played(report, records, trail, _state(os.path.join(kept, "state.json")), names)
+        return Played(report, records, trail, _state(os.path.join(kept, "state.json")), names, stage.left_out)
 
 
 def recorded(cli: Cli, folder: str, command: str) -> str:
@@ -179,6 +181,7 @@ class Judgement:
         self.report = played.report
         self.records = played.records
         self.trail = played.trail
+        self.left_out = played.left_out
         self.known = known
 
     def _said(self, level: str, finding: str, remedy: str = "") -> Finding:
@@ -190,6 +193,9 @@ class Judgement:
         _words, shared = isolation.namespaces()
         if shared:
             found.append(self._said(NOTE, f"without a network of its own ({shared}): led to a proxy that is not there"))
+        for path in self.left_out:
+            said = f"{path} may hold a secret in more than a line that assigns it, and was not copied: what it prints"
+            found.append(self._said(NOTE, f"{said} is not seen here"))
         report = self.report
         if report.unroutable > 0:
             found.append(self._said(NOTE, f"the CLI tried {report.unroutable} times to leave the loopback, in vain"))

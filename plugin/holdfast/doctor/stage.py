@@ -14,7 +14,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from holdfast import lean
-from holdfast.doctor import isolation
+from holdfast.doctor import isolation, profiles
 from holdfast.errors import HoldfastError
 from holdfast.hook import FOLDER
 from holdfast.install import targets
@@ -39,7 +39,6 @@ KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "SHELL", "USER", "LOGNAME"
 PROFILES = (".zshenv", ".config/fish/config.fish")
 PROFILE_VARIABLES = ("BASH_ENV", "ENV")
 FOLDER_VARIABLES = ("OPENCODE_CONFIG_DIR",)  # further ones that name a folder of a host's settings
-SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 HEAD = "ref: refs/heads/main\n"
 
 PROBE = "holdfast-doctor"
@@ -59,6 +58,7 @@ class Stage:
         project: its copy.
         home: the home's copy.
         scratch: a folder for what is no copy.
+        left_out: shells' profiles that are not copied, for a secret in them cannot be taken out.
 
     Raises:
         HoldfastError: there is no such thing on Windows, where a path cannot stand below another.
@@ -72,6 +72,7 @@ class Stage:
         self.project = self.place(project)
         self.home = self.place(targets.home())
         self.scratch = os.path.join(self.root, "holdfast-doctor")
+        self.left_out: list[str] = []
 
     def __enter__(self) -> Self:
         for folder in (self.project, self.home, self.scratch):
@@ -142,10 +143,13 @@ class Stage:
         named = [os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)]
         for path in [*named, *(os.path.join(targets.home(), *name.split("/")) for name in PROFILES)]:
             try:
-                lines = lean.read(path).decode().splitlines(keepends=True)
+                made = profiles.harmless(lean.read(path).decode())
             except (OSError, ValueError):
                 continue
-            self.write(path, "".join(":\n" if SECRET.search(line) else line for line in lines))
+            if made is None:
+                self.left_out.append(path)
+            else:
+                self.write(path, made)
 
 
 def probed(text: str) -> str:
