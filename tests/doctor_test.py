@@ -298,6 +298,19 @@ def test_a_second_registration_is_found(app):
     assert ("claude", "twice") in problems(app)[0]
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_project_that_is_the_home_registers_once(app, tmp_path, monkeypatch, linked):
+    place = tmp_path / "link" if linked else app
+    if linked:
+        place.symlink_to(app)
+    monkeypatch.setenv("HOME", str(place))
+    (app / ".gemini" / "trustedFolders.json").write_text(json.dumps({str(app): "TRUST_FOLDER"}))
+    found = doctor(app)[1]
+    assert [(one["host"], one["level"]) for one in found if one["check"] == "twice"] == [("copilot", "note")]
+    registered = [one["host"] for one in found if one["check"] == "registration"]
+    assert registered == list(HOSTS)
+
+
 def test_a_plugin_beside_the_settings_is_a_second_registration(lone, home):
     plugin = home / "plugin"
     (plugin / "hooks").mkdir(parents=True)

@@ -169,8 +169,13 @@ class Cli:
 
     def layers(self, project: str) -> list[Layer]:
         """What is there of all that may register hooks; of plugins, those of ours."""
-        found = [*self.files(project), *(("plugin", path) for path in self.plugins())]
-        return [layer for scope, path in dict.fromkeys(found) if (layer := self.layer(scope, path)) is not None]
+        found: dict[str, tuple[str, str]] = {}
+        for scope, path in [*self.files(project), *(("plugin", path) for path in self.plugins())]:
+            folder, name = os.path.split(
+                path
+            )  # of a project that is the home, one file is the user's and the project's
+            found.setdefault(os.path.join(os.path.realpath(folder), name), (scope, path))
+        return [layer for scope, path in found.values() if (layer := self.layer(scope, path)) is not None]
 
     def layer(self, scope: str, path: str) -> Layer | None:
         """What a file holds, or None where there is none."""
