@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from commanding import edit_state, environment, run, state_file
 from firing import ROOT, make_project, start
 from firing import fire as hook
-from holdfast.doctor import examine, paths, recorder, recording
+from holdfast.doctor import examine, isolation, live, paths, profiles, recorder, recording
 from holdfast.doctor import hosts as patients
 from holdfast.doctor.hosts import codex
 from holdfast.doctor.stage import Stage
@@ -192,6 +193,9 @@ def test_a_host_that_is_asked_for_and_not_there_is_a_problem(lone, bin_folder):
         ("2.1.300", "ok", "a little older"),
         ("2.0.14", "problem", "too old"),
         ("none", "note", "does not tell its version"),
+        ("2.1.328\u00b2", "ok", "2.1.328 at"),
+        (f"2.1.{'9' * 5000}", "note", "does not tell its version"),
+        (f"2.1.328.{'9' * 5000}", "note", "newer"),
     ],
 )
 def test_a_version_is_known_newer_or_too_old(lone, bin_folder, version, level, said):
@@ -221,6 +225,15 @@ def test_a_file_that_cannot_be_executed_is_found(lone, tmp_path):
     other.chmod(0o644)
     change(lone, "claude", f"{sys.executable} ", f"{other} ")
     assert f"{other} may not be executed by you" in problems(lone)[1]
+
+
+@pytest.mark.parametrize("odd", ["\\u0000", "\\ud800"])
+def test_a_command_that_cannot_be_run_is_found_and_mended(lone, odd):
+    change(lone, "claude", f"{sys.executable} ", f"{sys.executable}{odd} ")
+    found, said = problems(lone)
+    assert found == [("claude", "stale"), ("claude", "paths")]
+    assert f"{odd.replace('u0000', 'x00')}" in said.splitlines()[1]
+    assert run(lone, "doctor", "--fix").lines[-1] == "all is well"
 
 
 def test_registrations_of_another_installation_are_found_and_mended(lone, tmp_path):
@@ -283,6 +296,19 @@ def test_a_second_registration_is_found(app):
     ]
     change(app, "claude", "2>/dev/null", "2> /dev/null")
     assert ("claude", "twice") in problems(app)[0]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_project_that_is_the_home_registers_once(app, tmp_path, monkeypatch, linked):
+    place = tmp_path / "link" if linked else app
+    if linked:
+        place.symlink_to(app)
+    monkeypatch.setenv("HOME", str(place))
+    (app / ".gemini" / "trustedFolders.json").write_text(json.dumps({str(app): "TRUST_FOLDER"}))
+    found = doctor(app)[1]
+    assert [(one["host"], one["level"]) for one in found if one["check"] == "twice"] == [("copilot", "note")]
+    registered = [one["host"] for one in found if one["check"] == "registration"]
+    assert registered == list(HOSTS)
 
 
 def test_a_plugin_beside_the_settings_is_a_second_registration(lone, home):
@@ -525,6 +551,21 @@ def test_codexs_trust_follows_the_recorded_rule_where_it_cannot_be_asked(app, bi
     assert "5 hooks are untrusted (by the recorded rule" in problems(app, "codex")[1]
 
 
+@pytest.mark.parametrize("odd", [("key", 7), ("trustStatus", ["x"]), ("currentHash", None)])
+def test_an_app_server_that_speaks_otherwise_is_no_defect(app, bin_folder, odd):
+    server = bin_folder / "server.py"
+    said = server.read_text()
+    server.write_text(
+        said.replace(
+            '        print(json.dumps({"method',
+            f'        hooks[0][{odd[0]!r}] = {odd[1]!r}\n        print(json.dumps({{"method',
+        )
+    )
+    found, said = problems(app, "codex")
+    assert found == [("codex", "trust")]
+    assert "`codex app-server` does not list hooks: TypeError" in said
+
+
 def test_the_hash_of_the_recorded_rule_is_codexs_own():
     """Told by `hooks/list` of 0.169.0."""
     handler = {"type": "command", "command": "true --host codex", "timeout": 10}
@@ -556,6 +597,84 @@ def test_settings_of_any_shape_are_looked_at(app, home, said):
     doctor(app, *HOSTS)
     doctor(app, *HOSTS, "--fix")
     assert all(path.read_bytes() == said for path in files if path.name != "hooks.json")
+
+
+def test_what_is_no_regular_file_is_refused_in_one_line_and_never_waited_for(app, home):
+    """Opening a pipe waits for who writes to it, and a device may have no end."""
+    pipes = [app / name for name in (".claude/settings.json", ".codex/config.toml", ".opencode/plugin/other.js")]
+    pipes += [home / ".gemini" / "settings.json", home / ".claude" / "plugins" / "installed_plugins.json"]
+    devices = [home / ".claude.json", home / ".claude" / "settings.json", home / ".codex" / "config.toml"]
+    for path in (*pipes, *devices):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path) if path in pipes else path.symlink_to("/dev/zero")
+    words = [sys.executable, "-m", "holdfast"]
+    said = subprocess.run(
+        [*words, "doctor"], cwd=app, env=environment(), capture_output=True, text=True, timeout=100, check=False
+    )
+    assert said.returncode == 1, said.stderr
+    for path in (pipes[0], pipes[1], pipes[3], devices[0], devices[1]):
+        short = str(path).replace(str(home), "~").replace(str(app), "")
+        assert any(short in line and "is no regular file" in line for line in said.stdout.splitlines()), short
+    tried = subprocess.run(
+        [*words, "install", "--scope", "user", "--host", "gemini"],
+        cwd=app,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert tried.returncode == 1
+    assert tried.stderr.count("\n") == 1
+    assert f"{pipes[3]}: is no regular file" in tried.stderr
+
+
+@pytest.mark.parametrize("name", [".claude.json", ".claude/plugins/installed_plugins.json", ".codex/config.toml"])
+def test_what_is_nested_too_deeply_is_no_defect(lone, home, name):
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"a = {'[' * 3000}" if name.endswith("toml") else '{"a":' * 200_000)
+    found = [one["finding"] for one in doctor(lone, "claude", "codex")[1]]
+    assert any("nested too deeply" in one for one in found) is ("installed" not in name)
+
+
+# -- the judgement of a run
+
+
+def judged(project, host, records):
+    """What is said of a run in which the recorder noted (event, command)."""
+    cli = patients.every()[host]
+    entries = [entry for entry in cli.entries(cli.layers(str(project))) if entry.ours]
+    known = {"began": 1.0, "ended": 1.1, "ms": 9.0, "code": 0, "stdout": "{}", "stderr": ""}
+    made = [{**known, "command": command, "payload": {"hook_event_name": event}} for event, command in records(entries)]
+    played = live.Played(isolation.Report(0, 1.0, "", "", [], 0, 0, []), made, [], {}, {}, [])
+    return [found.finding for found in live.Judgement(cli, entries, played, []).moments()]
+
+
+def test_an_event_that_comes_twice_is_no_second_registration_where_identical_hooks_run_once(app):
+    register(str(app), ["gemini"], "user", dry_run=False, echo=lambda _line: None)
+
+    def twice(entries):
+        return [(entry.event, entry.command) for entry in entries if entry.event == "PreCompress"]
+
+    assert len(twice(patients.every()["gemini"].entries(patients.every()["gemini"].layers(str(app))))) == 2
+    assert "PreCompress: fired in 9 ms, 2 times, had nothing to say, and was counted" in judged(app, "gemini", twice)
+    change(app, "gemini", "2>/dev/null", "2> /dev/null")
+    assert any("PreCompress: fired once for each of 2" in line for line in judged(app, "gemini", twice))
+
+
+def test_why_a_cli_failed_is_told_whatever_else_is_wrong(lone, bin_folder, home):
+    said = '#!/bin/sh\n[ "$1" = -p ] && { echo first; echo no model >&2; exit 7; }\necho 2.1.328\n'
+    (bin_folder / "claude").write_text(said)
+    (home / ".zshenv").write_text("true && export MY_TOKEN=1")
+    known = json.loads((lone / PROJECT_FILES["claude"]).read_text())
+    del known["hooks"]["PostToolUse"]
+    settings(lone, "claude", hooks=known["hooks"])
+    told = "the CLI ended with exit code 7 after 0 turns, and said: no model"
+    assert told in problems(lone, "--live")[1]
+    assert any(f"{home}/.zshenv may hold a secret" in one["finding"] for one in doctor(lone, "--live")[1])
+    settings(lone, "claude", disableAllHooks=True)
+    assert told in [one["finding"] for one in doctor(lone, "--live")[1]]
 
 
 # -- the dry run
@@ -652,6 +771,61 @@ def test_a_folder_of_ours_is_not_made_by_mending(tmp_path, bin_folder):
 # -- the copy
 
 
+GUARDED = """if [ -n "$NO_SUCH_TOKEN" ]; then
+  export MY_API_KEY='two S3CRET words'
+  exec false
+fi
+# GITHUB_PAT=S3CRET
+GITHUB_PAT=S3CRET
+export A=1 DATABASE_URL="postgres://app:S3CRET@db/shop" ; # mine
+export SENTRY_DSN=https://S3CRET@o1.ingest.test/2
+HOOK=https://hooks.slack.test/services/S3CRET
+alias deploy='curl -u me:S3CRET https://shop.test'
+f() {
+  local token="$1"
+  MY_PASS=$(cat S3CRET)
+}
+f
+export KEPT="$HOME/x"
+echo "welcome $KEPT"
+"""
+
+
+def test_a_profile_without_its_secrets_does_what_it_did():
+    made = profiles.harmless(GUARDED)
+    assert "S3CRET" not in made
+    assert len(made.splitlines()) == len(GUARDED.splitlines())
+    done = subprocess.run(["sh", "-c", made], env={"HOME": "/h"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "welcome /h/x\n", "")
+    untouched = 'autoload -U compinit\nif [ -n "$AUTH" ]; then\n  . "$HOME/.cargo/env"\nfi\nexport key=$1\n'
+    assert profiles.harmless(untouched) == untouched
+    assert (
+        profiles.harmless("set -gx MY_TOKEN S3CRET\nset -g fish_greeting hello\n") == ":\nset -g fish_greeting hello\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "[ -t 0 ] && export MY_TOKEN=S3CRET",
+        "if true; then export MY_TOKEN=S3CRET; fi",
+        "export \\\n  MY_TOKEN=S3CRET",
+        'KEY="-----BEGIN PRIVATE KEY-----\nS3CRET\n-----END PRIVATE KEY-----"',
+        "MY_TOKEN='S3CRET\nmore'",
+        "# -----BEGIN RSA PRIVATE KEY-----\n# S3CRET",
+        "curl -s https://me:S3CRET@shop.test/motd",
+        "if true; set -gx MY_TOKEN S3CRET; end",
+    ],
+)
+def test_a_profile_whose_secret_cannot_be_taken_out_by_itself_is_not_copied_and_that_is_said(lone, home, profile):
+    (home / ".zshenv").write_text(profile)
+    with Stage(str(lone)) as stage:
+        stage.furnish()
+        assert not [path for path, content in tree(stage.root).items() if b"S3CRET" in content]
+        assert not Path(stage.home, ".zshenv").exists()
+        assert stage.left_out == [str(home / ".zshenv")]
+
+
 @pytest.mark.parametrize("host", [host for host in HOSTS if host != "opencode"])
 def test_no_secret_and_no_hook_of_others_goes_into_the_copy(app, home, bin_folder, host):
     cli = patients.every()[host]
@@ -720,11 +894,18 @@ def test_what_no_longer_holds_of_a_payload_is_named():
     ]
 
 
-def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path):
-    told = tmp_path / "pid"
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize(
+    ("ending", "when"),
+    [(signal.SIGTERM, "-p"), (signal.SIGHUP, "-p"), (signal.SIGINT, "-p"), (signal.SIGTERM, "--version")],
+)
+def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path, ending, when, apart):
+    told, long = tmp_path / "pid", f"987.{os.getpid()}"
     (bin_folder / "claude").write_text(
-        f'#!/bin/sh\n[ "$1" = -p ] && echo begun > {told} && exec sleep 987\necho 2.1.328\n'
+        f'#!/bin/sh\n[ "$1" = {when} ] && {{ sleep {long} & echo begun > {told}; wait; }}\necho 2.1.328\n'
     )
+    if not apart:
+        (bin_folder / "unshare").unlink(missing_ok=True)
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     words = [sys.executable, "-m", "holdfast", "doctor", "--live"]
@@ -732,14 +913,14 @@ def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path
         while not told.exists():
             assert running.poll() is None
             time.sleep(0.05)
-        running.terminate()
-        assert running.wait(60) == 143
+        running.send_signal(ending)
+        assert running.wait(60) == 128 + ending
     assert list(temporary.iterdir()) == []
     if os.path.isdir("/proc/self"):
         until = time.monotonic() + 20  # a process that was killed is there for a moment
-        while "987" in command_lines() and time.monotonic() < until:
+        while long in command_lines() and time.monotonic() < until:
             time.sleep(0.05)
-        assert "987" not in command_lines()
+        assert long not in command_lines()
 
 
 def command_lines():

@@ -244,6 +244,13 @@ def test_a_second_registration_is_found(host, patient):
     ), live
 
 
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_identical_registrations_that_the_host_runs_once_are_no_problem(name, patient):
+    found = patient(name)
+    found.stage.install(name, scope="user")
+    assert found.live() == []
+
+
 def test_a_line_before_our_json_is_found(host, patient):
     found = patient(host)
     found.precede("echo hook started")

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -14,7 +14,7 @@ from holdfast.hosts import NAMES
 if TYPE_CHECKING:
     from holdfast.doctor.findings import Finding
 
-TERMINATED = 143  # 128 and SIGTERM's number, as shells have it
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # a closed terminal's
 
 
 @click.command(cls=Command)
@@ -50,12 +50,15 @@ def doctor(hosts: tuple[str, ...], live: bool, fix: bool, as_json: bool) -> None
     here = os.getcwd()
     folder = locate("", here)
     project = os.path.dirname(folder) or here
-    # by an exception, what was started is ended and the copy taken away
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, known in before.items():
+        if known is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, end)
     try:
         found = gather(project, folder, hosts, live=live, fix=fix)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, known in before.items():
+            signal.signal(number, known)
     if as_json:
         say_json({"well": well(found), "findings": [finding.to_dict() for finding in found]})
     else:
@@ -65,6 +68,13 @@ def doctor(hosts: tuple[str, ...], live: bool, fix: bool, as_json: bool) -> None
         say("all is well" if not problems else f"{problems} problem{'s' if problems > 1 else ''}")
     if not well(found):
         sys.exit(1)
+
+
+def end(number: int, _frame: object) -> NoReturn:
+    """End by an exception, so that what was started is ended and the copy taken away; a second signal is too late."""
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)  # as shells have it
 
 
 def gather(project: str, folder: str, names: tuple[str, ...], *, live: bool, fix: bool) -> "list[Finding]":

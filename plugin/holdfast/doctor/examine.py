@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -275,4 +276,4 @@ REGISTER = "`holdfast doctor --fix` registers it anew; or take away what prints 
 def _numbers(version: str) -> tuple[int, ...]:
     """A version's numbers, without what follows them."""
     parts = version.split("-", 1)[0].split("+", 1)[0].split(".")
-    return tuple(int(part) if part.isdigit() else 0 for part in parts)
+    return tuple(int(part) if re.fullmatch("[0-9]{1,9}", part) else 0 for part in parts)

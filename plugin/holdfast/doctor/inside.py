@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import socket
 import struct
 import subprocess
@@ -77,6 +78,8 @@ def main(job_path: str, report_path: str) -> None:
         argv = [word.replace("{url}", server.url) for word in job["argv"]]
         env = {name: value.replace("{url}", server.url) for name, value in job["env"].items()}
         began = time.monotonic()
+        asked: list[int] = []  # to end, before there is anything to kill
+        signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
         with subprocess.Popen(  # noqa: S603  the user's own CLI
             argv,
             cwd=job["cwd"],
@@ -87,6 +90,9 @@ def main(job_path: str, report_path: str) -> None:
             start_new_session=True,
         ) as cli:
             try:
+                signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+                if asked:
+                    sys.exit(128 + asked[0])
                 stdout, stderr = cli.communicate(timeout=job["timeout"])
             except subprocess.TimeoutExpired:
                 end_group(cli.pid)

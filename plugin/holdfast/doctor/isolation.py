@@ -160,6 +160,16 @@ def end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
+def _end(process: subprocess.Popen[bytes], *, asked: bool) -> None:
+    """Kill a program that still runs. asked: it is first asked to end, for what it started has another group."""
+    if process.poll() is None and asked:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LEAVE)
+    if process.poll() is None:
+        end_group(process.pid)
+
+
 def run(  # noqa: PLR0913  one argument a fact
     host: str,
     argv: Sequence[str],
@@ -201,18 +211,21 @@ def run(  # noqa: PLR0913  one argument a fact
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     try:
-        done = subprocess.run(  # noqa: S603  ours
+        with subprocess.Popen(  # noqa: S603  ours
             [*words, sys.executable, "-m", "holdfast.doctor.inside", job, told],
             env={**os.environ, "PYTHONPATH": path},
             cwd=scratch,
-            capture_output=True,
-            text=True,
-            timeout=timeout + patience + GRACE,
-            check=False,
-        )
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # else what a terminal sends to its group meets `inside` while it cleans up
+        ) as process:
+            try:
+                _stdout, stderr = process.communicate(timeout=timeout + patience + GRACE)
+            finally:
+                _end(process, asked=not words)
         with open(told, encoding="utf-8") as file:
             return Report(**json.load(file))
     except subprocess.TimeoutExpired:
         raise HoldfastError(f"{host} could not be run: it did not end in {timeout + GRACE:.0f} s") from None
     except FileNotFoundError:
-        raise HoldfastError(f"{host} could not be run: {done.stderr.strip()[-2000:]}") from None
+        raise HoldfastError(f"{host} could not be run: {stderr.decode('utf-8', 'replace').strip()[-2000:]}") from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import hosts as payloads
 from holdfast.doctor import isolation, recorder
 from holdfast.doctor.examine import SLOW
-from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding, well
+from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding
 from holdfast.doctor.paths import missing
 from holdfast.doctor.script import text
 from holdfast.doctor.stage import PROBE, PROBE_FILE, Stage
@@ -78,6 +78,7 @@ class Played:
         trail: the audit trail of the copied project.
         state: its state, or {} where there is none.
         stage: the names in the copy of what was copied: {"project", "home"}.
+        left_out: shells' profiles that were not copied.
     """
 
     report: Report
@@ -85,6 +86,7 @@ class Played:
     trail: list[Record]
     state: Record
     stage: dict[str, str]
+    left_out: list[str]
 
 
 def play(  # noqa: PLR0913  one argument a fact
@@ -127,7 +129,7 @@ def play(  # noqa: PLR0913  one argument a fact
         kept = os.path.join(stage.project, ".holdfast")
         trail = _lines(os.path.join(kept, "audit.jsonl"))
         names = {"project": stage.project, "home": stage.home}
-        return Played(report, records, trail, _state(os.path.join(kept, "state.json")), names)
+        return Played(report, records, trail, _state(os.path.join(kept, "state.json")), names, stage.left_out)
 
 
 def recorded(cli: Cli, folder: str, command: str) -> str:
@@ -179,6 +181,7 @@ class Judgement:
         self.report = played.report
         self.records = played.records
         self.trail = played.trail
+        self.left_out = played.left_out
         self.known = known
 
     def _said(self, level: str, finding: str, remedy: str = "") -> Finding:
@@ -190,15 +193,19 @@ class Judgement:
         _words, shared = isolation.namespaces()
         if shared:
             found.append(self._said(NOTE, f"without a network of its own ({shared}): led to a proxy that is not there"))
+        for path in self.left_out:
+            said = f"{path} may hold a secret in more than a line that assigns it, and was not copied: what it prints"
+            found.append(self._said(NOTE, f"{said} is not seen here"))
         report = self.report
         if report.unroutable > 0:
             found.append(self._said(NOTE, f"the CLI tried {report.unroutable} times to leave the loopback, in vain"))
         if report.left_behind:
             found.append(self._said(NOTE, f"the CLI left {report.left_behind[0]} running; it was ended"))
-        if report.code and well(self.known):
+        if report.code:
+            level = NOTE if self._causes() else PROBLEM
             last = (report.stderr.strip() or report.stdout.strip() or "nothing").splitlines()[-1]
             said = f"the CLI ended with exit code {report.code} after {len(report.turns())} turns, and said: {last}"
-            found.append(self._said(PROBLEM, said, "see that it runs by itself"))
+            found.append(self._said(level, said, "see that it runs by itself"))
         return found
 
     def moments(self) -> list[Finding]:
@@ -238,9 +245,12 @@ class Judgement:
         said = "reached the model" if heard else "had nothing to say, and was counted"
         return OK, f"fired in {slowest:.0f} ms{times}, {said}", ""
 
+    def _causes(self) -> list[Finding]:
+        """What was found before the run, and keeps hooks from being started."""
+        return [found for found in self.known if found.level == PROBLEM and found.check in SILENCING]
+
     def _silent(self) -> tuple[str, str, str]:
-        causes = [found for found in self.known if found.level == PROBLEM and found.check in SILENCING]
-        if causes:
+        if causes := self._causes():
             return PROBLEM, f"not fired: {causes[0].finding}", ""
         return PROBLEM, "not fired, and nothing in the settings says why", "run the CLI by hand with its debug option"
 
@@ -250,6 +260,8 @@ class Judgement:
         for record in records:
             payload = {name: value for name, value in record["payload"].items() if name != "timestamp"}
             seen.setdefault(json.dumps(payload, sort_keys=True), []).append(record["command"])
+        if self.cli.merges:  # identical hooks run once, so an event with the same payload came twice
+            seen = {payload: list(dict.fromkeys(commands)) for payload, commands in seen.items()}
         doubled = {command for commands in seen.values() if len(commands) > 1 for command in commands}
         files = sorted({entry.layer.path for entry in self.entries if entry.command in doubled})
         if len(files) < 2:  # noqa: PLR2004  a host may well deliver an event twice

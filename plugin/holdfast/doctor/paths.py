@@ -27,6 +27,9 @@ def missing(command: str) -> str:
 
     The first path is the program; those of scripts are read.
     """
+    for word in command.split():
+        if "\0" in word or any("\ud800" <= letter <= "\udfff" for letter in word):
+            return f"{word!r} holds a character that no program can be given"
     for place, path in enumerate(named(command)):
         try:
             found = os.stat(path)

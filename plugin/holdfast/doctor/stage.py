@@ -13,7 +13,8 @@ import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from holdfast.doctor import isolation
+from holdfast import lean
+from holdfast.doctor import isolation, profiles
 from holdfast.errors import HoldfastError
 from holdfast.hook import FOLDER
 from holdfast.install import targets
@@ -38,7 +39,6 @@ KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "SHELL", "USER", "LOGNAME"
 PROFILES = (".zshenv", ".config/fish/config.fish")
 PROFILE_VARIABLES = ("BASH_ENV", "ENV")
 FOLDER_VARIABLES = ("OPENCODE_CONFIG_DIR",)  # further ones that name a folder of a host's settings
-SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 HEAD = "ref: refs/heads/main\n"
 
 PROBE = "holdfast-doctor"
@@ -58,6 +58,7 @@ class Stage:
         project: its copy.
         home: the home's copy.
         scratch: a folder for what is no copy.
+        left_out: shells' profiles that are not copied, for a secret in them cannot be taken out.
 
     Raises:
         HoldfastError: there is no such thing on Windows, where a path cannot stand below another.
@@ -71,6 +72,7 @@ class Stage:
         self.project = self.place(project)
         self.home = self.place(targets.home())
         self.scratch = os.path.join(self.root, "holdfast-doctor")
+        self.left_out: list[str] = []
 
     def __enter__(self) -> Self:
         for folder in (self.project, self.home, self.scratch):
@@ -131,8 +133,7 @@ class Stage:
         """Bring the workflow, with what makes each moment say something, and the shells' profiles."""
         folder = os.path.join(self.real, FOLDER)
         try:
-            with open(os.path.join(folder, SOURCE), encoding="utf-8") as file:
-                text = file.read()
+            text = lean.read(os.path.join(folder, SOURCE)).decode()
             loader.load(text, SOURCE)
         except (OSError, ValueError, HoldfastError):  # what is wrong with it is told by other means
             text = ""
@@ -142,11 +143,13 @@ class Stage:
         named = [os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)]
         for path in [*named, *(os.path.join(targets.home(), *name.split("/")) for name in PROFILES)]:
             try:
-                with open(path, encoding="utf-8") as file:
-                    lines = file.readlines()
+                made = profiles.harmless(lean.read(path).decode())
             except (OSError, ValueError):
                 continue
-            self.write(path, "".join(":\n" if SECRET.search(line) else line for line in lines))
+            if made is None:
+                self.left_out.append(path)
+            else:
+                self.write(path, made)
 
 
 def probed(text: str) -> str:
@@ -171,17 +174,20 @@ def version_of(program: str, stage: Stage) -> str:
     """What a program says to `--version`, in a stage, or ""."""
     words, env = isolation.apart()
     try:
-        done = subprocess.run(  # noqa: S603  the user's own CLI
+        with subprocess.Popen(  # noqa: S603  the user's own CLI
             [*words, program, "--version"],
             env={**env, **stage.env()},
             cwd=stage.scratch,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                said = process.communicate(timeout=30)[0].decode("utf-8", "replace")
+            finally:
+                isolation.end_group(process.pid)
+    except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = re.search(r"\d+\.\d+\.\d+\S*", done.stdout)
-    return found[0].rstrip(".") if found and not done.returncode else ""  # Copilot CLI says it in a sentence
+    found = re.search(r"(?<!\d)\d{1,9}(\.\d{1,9}){2}(?!\d)[!-~]*", said, re.ASCII)
+    return found[0].rstrip(".") if found and not process.returncode else ""  # Copilot CLI says it in a sentence

@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 
+from holdfast import lean
 from holdfast.errors import HoldfastError, PermissionDenied, from_os
 from holdfast.state import spool
 
@@ -23,8 +24,7 @@ def read(path: str) -> bytes | None:
         HoldfastError: it cannot be read, or is no file.
     """
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return lean.read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

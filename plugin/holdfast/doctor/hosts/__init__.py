@@ -12,6 +12,7 @@ import pkgutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast import lean
 from holdfast.install import registration, targets
 from holdfast.install.settings_edit import COMMANDS, SettingsError, read
 
@@ -168,20 +169,26 @@ class Cli:
 
     def layers(self, project: str) -> list[Layer]:
         """What is there of all that may register hooks; of plugins, those of ours."""
-        found = [*self.files(project), *(("plugin", path) for path in self.plugins())]
-        return [layer for scope, path in dict.fromkeys(found) if (layer := self.layer(scope, path)) is not None]
+        found: dict[str, tuple[str, str]] = {}
+        for scope, path in [*self.files(project), *(("plugin", path) for path in self.plugins())]:
+            folder, name = os.path.split(
+                path
+            )  # of a project that is the home, one file is the user's and the project's
+            found.setdefault(os.path.join(os.path.realpath(folder), name), (scope, path))
+        return [layer for scope, path in found.values() if (layer := self.layer(scope, path)) is not None]
 
     def layer(self, scope: str, path: str) -> Layer | None:
         """What a file holds, or None where there is none."""
         try:
-            with open(path, "rb") as file:
-                _mark, document = read(file.read(), comments=self.commented(path))
+            _mark, document = read(lean.read(path), comments=self.commented(path))
         except FileNotFoundError:
             return None
         except OSError as error:
             return None if isinstance(error, NotADirectoryError) else Layer(scope, path, {}, str(error.strerror))
         except SettingsError as error:
             return Layer(scope, path, {}, str(error))
+        except ValueError:  # a plugin's list names what can be no file
+            return None
         settings = document.root.plain()
         return Layer(scope, path, settings if isinstance(settings, dict) else {})
 
@@ -286,8 +293,7 @@ def package_hooks(folder: str, *manifests: str) -> str:
     named = None
     for manifest in manifests:
         try:
-            with open(os.path.join(folder, *manifest.split("/")), encoding="utf-8") as file:
-                named = json.load(file).get("hooks")
+            named = lean.loads(lean.read(os.path.join(folder, *manifest.split("/")))).get("hooks")
         except (OSError, ValueError, AttributeError):
             continue
         break

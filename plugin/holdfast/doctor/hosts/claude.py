@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING
 
+from holdfast import lean
 from holdfast.doctor.findings import NOTE, OK, Finding
 from holdfast.doctor.hosts import Cli, package_hooks, table
 from holdfast.doctor.script import Step, call
@@ -65,8 +65,8 @@ class Claude(Cli):
         user = self.layer("user", os.path.join(folder, self.host.user_file))
         enabled = user.settings.get("enabledPlugins") if user else None
         try:
-            with open(os.path.join(folder, "plugins", "installed_plugins.json"), encoding="utf-8") as file:
-                installed = table(json.load(file), "plugins")
+            told = lean.read(os.path.join(folder, "plugins", "installed_plugins.json"))
+            installed = table(lean.loads(told), "plugins")
         except (OSError, ValueError):
             return
         for name, places in installed.items():
@@ -89,10 +89,13 @@ class Claude(Cli):
         moved = os.environ.get(self.host.home_variable)
         path = os.path.join(moved or targets.home(), ".claude.json")
         try:
-            with open(path, encoding="utf-8") as file:
-                known = table(json.load(file), "projects")
-        except (OSError, ValueError):
+            known = table(lean.loads(lean.read(path)), "projects")
+        except (FileNotFoundError, NotADirectoryError):
             known = {}
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            said = f"{path}, where the trust in folders is kept, cannot be read: {reason}"
+            return [Finding(self.name, "trust", NOTE, said, "mend the file")]
         folders = [project]
         while os.path.dirname(folders[-1]) != folders[-1]:
             folders.append(os.path.dirname(folders[-1]))

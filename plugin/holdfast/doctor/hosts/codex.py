@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from holdfast import lean
 from holdfast.doctor import isolation
 from holdfast.doctor.findings import OK, PROBLEM, Finding, counted
 from holdfast.doctor.hosts import Cli, Layer, listed, package_hooks, table
@@ -115,12 +116,13 @@ class Codex(Cli):
         if not path.endswith(".toml"):
             return super().layer(scope, path)
         try:
-            with open(path, "rb") as file:
-                return Layer(scope, path, tomllib.load(file))
+            return Layer(scope, path, tomllib.loads(lean.read(path).decode()))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except RecursionError:
+            return Layer(scope, path, {}, "nested too deeply")
         except (OSError, ValueError) as error:
-            return Layer(scope, path, {}, str(error))
+            return Layer(scope, path, {}, (error.strerror if isinstance(error, OSError) else None) or str(error))
 
     def off(self, layers: Sequence[Layer], project: str) -> list[str]:
         """The feature, in a `config.toml`; what only `hooks.json` must not have."""
@@ -207,10 +209,13 @@ class Codex(Cli):
                 stdin.write(said.encode())
                 stdin.flush()
                 for line in stdout:
-                    message = json.loads(line)
+                    message = lean.loads(line)
                     if message.get("id") == 2:  # noqa: PLR2004  of hooks/list
                         return {
-                            one["key"]: (one["trustStatus"] if one["enabled"] else "disabled", one["currentHash"])
+                            _text(one["key"]): (
+                                _text(one["trustStatus"]) if one["enabled"] else "disabled",
+                                _text(one["currentHash"]),
+                            )
                             for one in message["result"]["data"][0]["hooks"]
                         }
             except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -278,6 +283,12 @@ class Codex(Cli):
         features: dict[str, Any] = {**table(config, "features"), "plugins": False}
         whole = {**OFFLINE, "features": features, "hooks": {**hooks, "state": states}, "projects": levels}
         stage.write(os.path.join(targets.config_folder(self.host), CONFIG), toml(whole))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def key(entry: Entry) -> str:

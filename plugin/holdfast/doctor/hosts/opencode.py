@@ -9,6 +9,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from holdfast import lean
 from holdfast.doctor.hosts import Cli, Layer, handlers, listed, upwards
 from holdfast.doctor.script import Step, call
 from holdfast.doctor.stage import version_of
@@ -86,8 +87,7 @@ class OpenCode(Cli):
     def layer(self, scope: str, path: str) -> Layer | None:
         """A bridge of ours, and the commands that stand for what it runs; none for a plugin of others."""
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
+            text = lean.read(path).decode().replace("\r\n", "\n")
         except (OSError, ValueError):
             return None
         return Layer(scope, path, {"script": text, "hooks": hooks(text)}) if text.startswith(self.host.own) else None
