@@ -909,7 +909,13 @@ def test_a_doctor_that_is_ended_leaves_nothing_behind(lone, bin_folder, tmp_path
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     words = [sys.executable, "-m", "holdfast", "doctor", "--live"]
-    with subprocess.Popen(words, cwd=lone, env=environment(TMPDIR=str(temporary)), stdout=subprocess.PIPE) as running:
+    with subprocess.Popen(
+        words,
+        cwd=lone,
+        env=environment(TMPDIR=str(temporary)),
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(ending, signal.SIG_DFL),  # noqa: PLW1509  a run in the background ignores SIGINT
+    ) as running:
         while not told.exists():
             assert running.poll() is None
             time.sleep(0.05)
