@@ -74,10 +74,8 @@ class Packaged(Stage):
     def ready(self, host):
         """The private environment is there: another one, which has the same libraries."""
         data = self.data(host)
-        (data / "environment" / "bin").mkdir(parents=True)
-        python = data / "environment" / "bin" / "python"
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        python.chmod(0o755)
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "environment").symlink_to(sys.prefix)
         (data / "ready").write_text(WHOLE)
         return self
 
