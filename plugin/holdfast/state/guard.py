@@ -26,7 +26,7 @@ else:
         fcntl = None
 
 TAKEN = (BlockingIOError, PermissionError)  # EWOULDBLOCK of flock, EACCES of msvcrt.locking
-KERNEL_WAIT = 0.5  # seconds: waiting in the kernel served two to three times as many as polling did; 0.25 spooled more
+KERNEL_WAIT = 0.65  # seconds: waiting in the kernel served two to three times as many as polling, and 0.25 spooled more
 
 SOFT: "dict[int, Any]" = {}  # the soft locks that stand in for such locks, by the descriptors of `acquire`
 
