@@ -18,15 +18,18 @@ from holdfast.start import file_name
 
 LEAVE = "import posix; posix._exit(0)"
 LOAD = """
-import marshal, sys
+import posix, sys
+from marshal import loads
+def main():
+    import holdfast.hook, holdfast.hosts.claude, holdfast.moments.tracking, holdfast.state.store
+    posix._exit(0)
 sys.path.insert(0, {plugin!r})
-scope = {{}}
+sys.argv.append("--start")  # then this module's main runs instead of the hook's
+sys.modules["holdfast.native"] = native = type(sys)("holdfast.native")
+native.main = main
 file = open({bytecode!r}, "rb", 0)
-start, *rest = marshal.loads(file.read(16384)[8:])
-exec(start, scope)
-scope["gc"].disable()
-scope["prepare"](file, *rest)
-import holdfast.hook, holdfast.hosts.claude, holdfast.moments.tracking, holdfast.state.store
+head = file.read(16384)
+exec(loads(head[8:]))
 """
 COLOURS = ("#b8c4ce", "#7aa6c2", "#1a7f5a", "#d98c3f", "#9a6fb0")
 
@@ -57,7 +60,7 @@ def measure(place: str, runs: int) -> "dict[str, float]":
     project = world.build(place, 100)
     env = environment(project)
     plugin = os.path.join(place, "prefix", "plugin")
-    load = LOAD.format(plugin=plugin, bytecode=file_name(os.path.join(plugin, "holdfast"))) + LEAVE
+    load = LOAD.format(plugin=plugin, bytecode=file_name(os.path.join(plugin, "holdfast")))
     programs = {
         "floor": [*FLOOR[:-1], "pass"],
         "leave": [*FLOOR[:-1], LEAVE],

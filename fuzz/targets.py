@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast import hook, hosts, lean, moments
+from holdfast import hook, hosts, lean, moments, spooled
 from holdfast.errors import HoldfastError, StateCorrupt, ValidationFailed
 from holdfast.events import KINDS, OUTCOMES, Event
 from holdfast.install import record, registration, settings_edit, targets
@@ -24,7 +24,7 @@ from holdfast.project import Project
 from holdfast.state import document, metrics, recovery, schema, spool, trail
 from holdfast.state.legacy import IMPORTERS, keeping, merging
 from holdfast.state.store import Store
-from holdfast.workflow import compiler, index, loader, templates
+from holdfast.workflow import compiler, index, loader, skills, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,8 +169,8 @@ class Payload:
             tool = event.tool
             check(tool is None or (tool.kind in KINDS and tool.outcome in OUTCOMES), "kind or outcome")
             check(isinstance(event.session, str) and isinstance(event.cwd, str) and isinstance(event.key, str), "types")
-            again = Event.from_dict(loads(dumps(event.to_dict())))
-            check(again.to_dict() == event.to_dict(), "what the spool gives back")
+            again = spooled.from_dict(loads(dumps(spooled.to_dict(event))))
+            check(spooled.to_dict(again) == spooled.to_dict(event), "what the spool gives back")
 
 
 class Hook:
@@ -316,14 +316,16 @@ class Flow:
                 moments.module(event.moment).match(event, compiled)
                 moments.apply(state, event, compiled)
             for prompt in self.PROMPTS:
-                compiled.skills_asked_for(prompt)
+                skills.asked_for(compiled, prompt)
         except deadline.Expired:
             pass
         finally:
             deadline.stop()
         for skill, rule in workflow.skills.items():
             for keyword in rule.keywords:
-                check(skill in compiled.skills_asked_for(f"so, {keyword}.")[0] or not _plain(keyword), (skill, keyword))
+                check(
+                    skill in skills.asked_for(compiled, f"so, {keyword}.")[0] or not _plain(keyword), (skill, keyword)
+                )
         schema.validate(state, "state")
 
 
@@ -363,7 +365,7 @@ class Spool:
                 event = hosts.module(name.split("/")[0]).parse(json.loads(self.shop.payload(name)))
                 event.at = 5000.0
                 event.matches = {"signals": [["CODE_WRITTEN", []]], "skills": ["payment-rules"], "armed": ["x"]}
-                made.append(dumps(event.to_dict()).encode())
+                made.append(dumps(spooled.to_dict(event)).encode())
         return made
 
     def run(self, data: bytes) -> None:
@@ -549,7 +551,7 @@ class Transcript:
             }
             event = codex.parse({**payload, "tool_use_id": "call-1"})
             check(event and event.tool and event.tool.outcome in OUTCOMES, "outcome")
-            dumps(event.to_dict() if event else None)
+            dumps(spooled.to_dict(event) if event else None)
 
 
 class Installed:

@@ -1,7 +1,6 @@
 """An installed hook starts from one file of bytecode, and from its modules where that file does not fit."""
 
-import _imp
-import marshal
+import os
 import shutil
 import subprocess
 import sys
@@ -84,15 +83,12 @@ def test_a_file_that_is_broken_is_passed_over(installed, project, spoil):
     assert b"Write the spec" in run(installed, project).stdout
 
 
-def test_an_extension_that_has_gone_from_where_the_file_says_is_searched_for(installed, project):
-    path = starting.file_name(str(installed / "plugin" / "holdfast"))
-    with open(path, "rb") as file:
-        data = file.read()
-    code, made_from, places, built, native = marshal.loads(data[8 : starting.HEAD])
-    elsewhere = {name: f"/nowhere/{name}.so" for name in [*native, "_json"]}
-    head = marshal.dumps((code, made_from, places, built, elsewhere)).ljust(starting.HEAD - 8, b"\0")
-    with open(path, "wb") as file:
-        file.write(_imp.source_hash(starting.KEY, head) + head + data[starting.HEAD :])
+def test_an_extension_that_has_gone_from_where_the_file_says_is_searched_for(installed, project, monkeypatch):
+    folder = str(installed / "plugin" / "holdfast")
+    os.unlink(starting.file_name(folder))
+    monkeypatch.setattr(bytecode, "_extension", lambda name: (name, False, f"/nowhere/{name}.so", None))
+    bytecode.bundle(folder)
+    break_modules(installed)
     assert b"Write the spec" in run(installed, project).stdout
 
 

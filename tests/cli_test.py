@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import worlds
 from commanding import edit_state, environment, process, run, state_file
 from firing import audit_of, command_of, fire, make_project, prompt, shell_call, start, state_of
-from holdfast import dryrun
+from holdfast import dryrun, spooled
 from holdfast.cli import hook as hook_command
 from holdfast.cli import merge_patch
 from holdfast.cli import workflow as workflow_command
@@ -47,7 +47,7 @@ def put_in_spool(project, path="docs/spec/a.md"):
     """Leave an event behind that could not be written in time."""
     event = worlds.event("tool_done", tool=worlds.tool("edit", paths=[path]))
     event.matches = {"signals": [["SPEC_WRITTEN", []]]}
-    spool.put(str(project / ".holdfast"), event.to_dict())
+    spool.put(str(project / ".holdfast"), spooled.to_dict(event))
 
 
 def files_of(project):

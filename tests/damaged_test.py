@@ -7,7 +7,7 @@ import pytest
 
 from commanding import process, run
 from firing import audit_of, edit_call, fire, prompt, start, state_of, transcript_line
-from holdfast.events import Event
+from holdfast import spooled
 from holdfast.hosts import codex
 from holdfast.lean import dumps, loads
 from holdfast.locks import Locks
@@ -81,7 +81,7 @@ def test_an_event_that_waits_is_not_put_aside_for_a_damaged_index(project):
     fire("claude", start("claude", project), project)
     waits = event("tool_done", session="claude-session", tool=tool("edit", paths=["docs/spec/a.md"]))
     waits.matches = {"signals": [["SPEC_WRITTEN", []]]}
-    spool.put(str(folder_of(project)), waits.to_dict())
+    spool.put(str(folder_of(project)), spooled.to_dict(waits))
     data = index_of(project).read_bytes()
     index_of(project).write_bytes(data.replace(b'"workflow":{', b'"workflow":['))
     fire("claude", prompt("claude", project, "hello"), project)
@@ -134,7 +134,7 @@ NOT_EVENTS = {
 
 @pytest.mark.parametrize("changes", NOT_EVENTS.values(), ids=NOT_EVENTS.keys())
 def test_what_is_no_event_in_the_spool_is_put_aside_and_the_state_stays_valid(changes, project):
-    Event.from_dict(loads(dumps(RECORD)))
+    spooled.from_dict(loads(dumps(RECORD)))
     waiting = folder_of(project) / "spool" / "00000000000000000001-1.json"
     waiting.parent.mkdir()
     waiting.write_text(json.dumps({**RECORD, **changes}).replace("1e+300", "1e999"))

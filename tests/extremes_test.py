@@ -13,13 +13,13 @@ import pytest
 
 from commanding import environment, run, state_file
 from firing import audit_of, edit_call, fire, make_project, prompt, start, state_of
-from holdfast import hosts
+from holdfast import hosts, spooled
 from holdfast.project import Project
 from holdfast.state import backups, checkpoints, document, spool
 
 HOLDER = """
 import sys
-from holdfast import Project
+from holdfast import Project, spooled
 with Project.find().editing() as state:
     state["completed_tasks"].append("of the holder")
     print("held", flush=True)
@@ -54,7 +54,7 @@ def test_a_hook_folds_a_part_of_a_large_spool_and_a_command_all_of_it(place):
     now = time.time_ns()
     for number in range(10_000):
         event.key, event.at = f"call-{number}", time.time()
-        (folder / f"{now + number:020d}-1.json").write_text(json.dumps(event.to_dict()))
+        (folder / f"{now + number:020d}-1.json").write_text(json.dumps(spooled.to_dict(event)))
     for turn in range(3):
         answer = fire("claude", edit_call("claude", shop, f"src/{turn}.py"), shop)
         assert (answer.code, answer.stderr) == (0, "")

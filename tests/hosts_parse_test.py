@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firing import HOSTS, PAYLOADS, PROMPT, SHELL, STARTED, WRITTEN, recorded
-from holdfast import hosts
-from holdfast.events import ID_LIMIT, KINDS, MOMENTS, OUTCOMES, Event
+from holdfast import hosts, spooled
+from holdfast.events import ID_LIMIT, KINDS, MOMENTS, OUTCOMES
 from holdfast.lean import dumps, loads
 
 SHOP = "/home/dev/shop"
@@ -265,7 +265,7 @@ def test_a_recorded_payload_reads_as_the_event_that_it_is(host, name):
         "at": 0.0,
         "matches": {},
     }
-    found = event.to_dict()
+    found = spooled.to_dict(event)
     key, tool = found.pop("key"), found.pop("tool", None)
     prompt = of_event.get("prompt", "")
     assert event.prompt == prompt
@@ -429,8 +429,8 @@ def test_a_damaged_payload_is_refused_or_read_as_a_whole_event(found):
         return
     if event is None:
         return
-    record = event.to_dict()
-    assert Event.from_dict(loads(dumps(record))).to_dict() == record
+    record = spooled.to_dict(event)
+    assert spooled.to_dict(spooled.from_dict(loads(dumps(record)))) == record
     assert event.moment in MOMENTS
     assert event.session and event.session.isprintable()
     if event.tool is not None:

@@ -23,19 +23,19 @@ APPLIED = LOCATED | {
     "holdfast.moments",
     "holdfast.state",
     "holdfast.state.audit",
-    "holdfast.state.backups",
+    "holdfast.state.backups",  # once a minute
     "holdfast.state.document",
     "holdfast.state.guard",
-    "holdfast.state.spool",
+    "holdfast.state.previous",
     "holdfast.state.store",
     "holdfast.workflow",
     "holdfast.workflow.index",
     "holdfast.workflow.patterns",
 }
-RESUME = APPLIED | {"holdfast.moments.resume"}
+RESUME = APPLIED | {"holdfast.moments.resume", "holdfast.state.sweeping"}
 ALLOWED = {
     "session_resume": RESUME,
-    "prompt_activation": APPLIED | {"holdfast.moments.activation"},
+    "prompt_activation": APPLIED | {"holdfast.moments.activation", "holdfast.workflow.skills"},
     "post_tool_use": APPLIED | {"holdfast.moments.tracking"},
     "before_compaction": RESUME,
     "turn_end": RESUME,
@@ -114,10 +114,10 @@ def test_a_hook_imports_no_more_than_it_is_allowed(host, hook, project):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_passing_test_run_costs_no_more_than_an_edit(host, project):
+def test_a_passing_test_run_costs_one_module_more_than_an_edit(host, project):
     fire(host, start(host, project), project)
     found, _said = by_hook(host, "post_tool_use", shell_call(host, project, "pytest -q && make"), project)
-    assert found <= ALLOWED["post_tool_use"] | STANDARD | {f"holdfast.hosts.{host}"}
+    assert found <= ALLOWED["post_tool_use"] | STANDARD | {f"holdfast.hosts.{host}", "holdfast.jobs"}
 
 
 @pytest.mark.parametrize("host", HOSTS)

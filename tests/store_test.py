@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import StateCorrupt
 from holdfast.lean import os as lean_os
-from holdfast.state import backups, document, recovery, spool
+from holdfast.state import backups, document, folding, recovery, spool
 from holdfast.state.guard import Busy
 from holdfast.state.store import Store
 
@@ -189,7 +189,7 @@ def test_a_fold_that_was_killed_before_it_unlinked_is_not_folded_twice(store, fo
 
 
 def test_a_full_spool_is_folded_in_parts_and_all_of_it(store, folder, monkeypatch):
-    monkeypatch.setattr(spool, "AT_ONCE", 4)
+    monkeypatch.setattr(folding, "AT_ONCE", 4)
     for number in range(11):
         spool.put(str(folder), {"id": f"e{number:02}"})
     store.update(bump, 0)
@@ -198,7 +198,7 @@ def test_a_full_spool_is_folded_in_parts_and_all_of_it(store, folder, monkeypatc
 
 
 def test_no_more_is_folded_at_once_than_is_remembered():
-    assert spool.AT_ONCE < document.RECENT
+    assert folding.AT_ONCE < document.RECENT
 
 
 def test_a_record_that_cannot_be_applied_is_kept_aside_and_told(store, folder):

@@ -1,6 +1,6 @@
 import pytest
 
-from holdfast.events import Event
+from holdfast import spooled
 from worlds import edit, event, index_of, new, run, shell, start, tool
 
 INDEX = index_of()
@@ -112,7 +112,7 @@ def test_the_same_event_counts_once_and_its_reply_is_given_once():
     made = event("tool_done", tool=tool("edit", paths=["docs/spec/a.md"]))
     assert run(state, INDEX, made)
     revision = state["revision"]
-    assert run(state, INDEX, Event.from_dict(made.to_dict())) == ""
+    assert run(state, INDEX, spooled.from_dict(spooled.to_dict(made))) == ""
     assert (state["stats"]["tool_calls"], state["revision"]) == (1, revision)
 
 

@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError, from_os
 from holdfast.hook import WHOLE, locate, open_store, prepare, registered, waits
 from holdfast.hosts.samples import sample
 from holdfast.lean import loads, parent
+from holdfast.spooled import to_dict
 from holdfast.state import document
 from holdfast.workflow import compiler
 from holdfast.workflow import index as compiled
@@ -94,7 +95,7 @@ def show(payload: dict[str, Any], registered_host: str) -> int:
     finally:
         deadline.stop()
     print("event:")
-    _print({**event.to_dict(), "prompt": event.prompt[:500]} if event.moment == "prompt" else event.to_dict())
+    _print({**to_dict(event), "prompt": event.prompt[:500]} if event.moment == "prompt" else to_dict(event))
     if not folder:
         print("\nproject: none (no .holdfast here or above): the hook would end at once; shown against a new state")
     state = open_store(folder, index, "dry-run").read() if folder else document.new(event.at)

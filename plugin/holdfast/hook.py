@@ -5,7 +5,7 @@ What is imported here is paid at every tool call of every session: see `lean.py`
 """
 
 import sys
-from time import monotonic, time, time_ns
+from time import monotonic, time
 
 from holdfast import deadline
 from holdfast.lean import dumps, getenv, join, loads, os, parent, write
@@ -23,7 +23,6 @@ LIMIT = 16 << 20  # bytes of a payload
 BUDGET = 0.7  # seconds to wait for the state's lock
 LONGEST_WAIT = 1.5  # whatever the environment asks for: what is left is for the answer
 BUDGET_AT_END = 0.3  # Codex gives SessionEnd 1 s, Claude Code 1.5 s
-TOO_LARGE = 4 << 20  # bytes of a state that is not read when the time is over: its bounds keep it below 0.2 MB
 FOLDER = ".holdfast"
 FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
 
@@ -86,7 +85,9 @@ class Run:
             self.event = host.parse(payload)
         except BaseException as error:  # noqa: BLE001  whatever a host may send, however long it takes
             deadline.stop()
-            self._reject(error)
+            from holdfast import failing
+
+            failing.reject(self, error)
             return b""
         if self.event is None:
             return b""
@@ -96,13 +97,6 @@ class Run:
         reply = self._apply(self.event)
         answer = host.render(self.event, reply) if reply is not None else None
         return dumps(answer).encode("ascii") if answer else b""
-
-    def _reject(self, error: BaseException) -> None:
-        """Write down a payload that cannot be understood, where a project can be found for it."""
-        here = {"claude": "CLAUDE_PROJECT_DIR", "gemini": "GEMINI_PROJECT_DIR"}.get(self.host, "")
-        self.folder = locate(here, "") or locate("", "")
-        if self.folder:
-            self._write_down("rejected", str(error)[:200] or type(error).__name__)
 
     def _apply(self, event: "Event") -> "Reply | None":  # noqa: PLR0911  one a reason
         """Apply the event to the project's state, or spool it."""
@@ -118,7 +112,9 @@ class Run:
                 event.matches["unmatched"] = True  # whatever becomes of the compilation: who folds it asks
                 index = compiled.refresh(self.folder)
                 if index.header["source"] == compiled.NEVER:
-                    return self._keep(event, index)
+                    from holdfast import failing
+
+                    return failing.keep(self, event, index)
                 event.matches.clear()
             if not index.concerns(event) and not (event.recalls and self._waits(event)):
                 return None
@@ -131,38 +127,19 @@ class Run:
             try:
                 return self._update(store, event, index)
             except Busy:
-                return self._spool(store, event, index)
+                from holdfast import failing
+
+                return failing.spool(self, store, event, index)
         except BaseException as error:  # noqa: BLE001  the event must not be lost, whatever broke
-            if index is not None and self._removed(index):
+            deadline.stop()  # to be rung at now would only lose the event
+            from holdfast import failing
+
+            if index is not None and failing.removed(self, index):
+                deadline.start(WHOLE / 2)
                 event.matches, event.cwd = {}, parent(self.folder)  # its paths may be relative to the root by now
                 return self._apply(event)
-            self._rescue(event, error)
-            return self._without_update(event, error)
-
-    def _removed(self, index: "Index") -> bool:
-        """Whether the index was damaged and is gone now, so that it is made again: asked once something has failed."""
-        try:
-            if index.whole():
-                return False
-            os.unlink(join(self.folder, "index.json"))
-        except FileNotFoundError:  # another hook was faster
-            return True
-        except Exception:  # noqa: BLE001  it stays, and so does what failed
-            return False
-        self._write_down("index damaged", "it is compiled again")
-        return True
-
-    def _keep(self, event: "Event", index: "Index") -> "Reply | None":
-        """Keep an event of a workflow that was never compiled: who folds it asks the index that is there by then."""
-        from holdfast.events import Reply
-
-        self._put(event)
-        error = index.header["error"]
-        self._write_down("spooled", error or "another process compiles the workflow")
-        if not error or event.moment != "session_start" or event.unheard:
-            return None
-        told = f"Holdfast keeps what happens here, and can say nothing of the workflow yet: {error}."
-        return Reply(told, told)
+            failing.rescue(self, event, error)
+            return failing.without_update(self, event, error)
 
     def _stopped(self) -> bool:
         """Whether hooks shall do nothing at all: asked before a workflow that changed is compiled."""
@@ -183,38 +160,6 @@ class Run:
         try:
             return document.decode(read(place(self.folder, "HOLDFAST_STATE_FILE", "state.json")), lazily=True)
         except OSError:
-            return None
-
-    def _without_update(self, event: "Event", error: BaseException) -> "Reply | None":
-        """What can be said where the state cannot be written: the briefing. Skills would be named at every prompt.
-
-        In a read-only checkout nothing is said: nobody asked for a workflow there.
-        """
-        from errno import EROFS
-
-        if event.moment != "session_start" or event.unheard or getattr(error, "errno", 0) == EROFS:
-            return None
-        from holdfast import moments
-        from holdfast.events import Reply, clean
-        from holdfast.state.document import notice
-        from holdfast.state.store import place
-        from holdfast.workflow import index as compiled
-
-        try:
-            size = os.stat(place(self.folder, "HOLDFAST_STATE_FILE", "state.json")).st_size
-            if size > TOO_LARGE:
-                what = f"The workflow state has {size >> 20} MB, and takes too long to update."
-                what += " Events are kept in the spool: `holdfast status` shows the rest."
-                return Reply(what, f"Holdfast: {what}")
-            index = compiled.load(self.folder)
-            if index is None:
-                return None
-            state = open_store(self.folder, index, "").read()  # which tells of a degraded mode, too
-            what = f"The workflow state could not be written ({clean(str(error) or type(error).__name__, 200)})."
-            notice(state, event.at, f"{what} What cannot be spooled either is not kept until that is mended.")
-            reply: Reply | None = moments.module(event.moment).briefing(state, event, index)
-            return reply if state["mode"] == "monitoring" else None
-        except Exception:  # noqa: BLE001  then there is nothing to say
             return None
 
     def _update(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
@@ -239,7 +184,7 @@ class Run:
         self.record["wait_ms"] = round(outcome.waited * 1000, 1)
         self.record["folded"] = outcome.folded or None
         if self.record["decision"]:
-            self._write_down(self.record["decision"])
+            self.write_down(self.record["decision"])
         if starts and self.record["decision"]:
             try:
                 os.stat(join(store.folder, "reserve"))
@@ -255,66 +200,7 @@ class Run:
 
             leftovers.sweep(self.folder)
 
-    def _spool(self, store: "Store", event: "Event", index: "Index") -> "Reply | None":
-        """Keep the event for the next writer, and answer from the state as it is."""
-        from holdfast import moments
-
-        deadline.stop()  # to be rung at now would only lose the event
-        state = store.glance()
-        if state["mode"] == "stopped":
-            return None
-        self._put(event)
-        reply = moments.apply(state, event, index)
-        self._write_down("spooled", "the lock was taken")
-        store.fold_late()
-        from holdfast.state import spool
-
-        if len(spool.waiting(store.folder)) >= spool.MANY:  # nobody folds: only then the import is paid
-            from holdfast.state import degraded, guard
-
-            degraded.failed(store.folder, guard.Busy())
-        return reply
-
-    def _rescue(self, event: "Event", error: BaseException) -> None:
-        deadline.stop()
-        what = f"{type(error).__name__}: {error}"[:300]
-        if not isinstance(error, (deadline.Expired, OSError)):
-            event.matches["trouble"] = what
-        try:
-            self._put(event)
-            self._write_down("spooled", what)
-        except Exception as second:  # noqa: BLE001  there is nothing left to try
-            self._write_down("lost", f"{what}; {second}"[:400])
-        try:  # an update failed: nothing of this is on the common path
-            from holdfast.state import degraded
-            from holdfast.state.store import home
-
-            degraded.failed(home(self.folder), error)
-        except Exception:  # noqa: BLE001, S110  what it would have told is in the audit trail
-            pass
-        if getenv("HOLDFAST_DEBUG"):
-            import traceback
-
-            self._write_down("traceback", "".join(traceback.format_exception(error)))
-
-    def _put(self, event: "Event") -> None:
-        from holdfast.state import spool
-        from holdfast.state.store import home
-
-        tool = event.tool
-        if tool is not None and tool.command:
-            if tool.outcome == "failed" or event.matches.get("unmatched"):
-                from holdfast.events import COMMAND_LIMIT
-                from holdfast.masking import mask  # 8 ms: where many hooks meet, all of them would pay
-
-                tool.command = mask(tool.command)[: COMMAND_LIMIT if event.matches.get("unmatched") else 2000]
-            else:
-                tool.command = ""  # what it matched is in `matches`
-        if not event.key:
-            event.key = f"{time_ns()}-{os.getpid()}"
-        spool.put(home(self.folder), event.to_dict())
-
-    def _write_down(self, decision: str, error: str = "") -> None:
+    def write_down(self, decision: str, error: str = "") -> None:
         """Add a line to the audit trail."""
         from holdfast.events import clean
         from holdfast.state import audit
@@ -381,27 +267,11 @@ def prepare(event: "Event", root: str, index: "Index") -> None:
 
 def open_store(folder: str, index: "Index", writer: str) -> "Store":
     """The project's state, whose spooled records are events."""
-    from holdfast import moments
-    from holdfast.events import Event
     from holdfast.state.store import Store
 
     def fold(state: "dict[str, Any]", record: "dict[str, Any]") -> None:
-        try:
-            event = Event.from_dict(record)
-            if event.matches.pop("unmatched", None):
-                if not index.concerns(event):
-                    return
-                prepare(event, parent(folder), index)
-            session = state["sessions"].get(event.session)
-            due = session is not None and session["unheard"] and event.moment in ("prompt", "tool_done")
-            moments.apply(state, event, index)
-            if due:  # the briefing that would have come with this one reached nobody
-                state["sessions"][event.session]["unheard"] = True
-        except Exception:
-            if not index.whole():  # then it is no fault of the record, which must not be put aside for it
-                from holdfast.workflow.index import Damaged
+        from holdfast.spooled import fold  # mostly nothing waits
 
-                raise Damaged from None
-            raise
+        fold(state, record, index, folder)
 
     return Store(folder, fold, writer, index.kept)

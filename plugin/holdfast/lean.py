@@ -23,7 +23,7 @@ try:  # a third of sha256's time, and under the same name in every release
 except ImportError:
     from hashlib import blake2b
 
-__all__ = ["checksum", "digest", "dumps", "getenv", "join", "loads", "os", "parent", "read", "write"]
+__all__ = ["checksum", "digest", "dumps", "getenv", "join", "loads", "os", "parent", "read", "sync", "write"]
 
 
 FILE_TYPE, REGULAR = 0o170000, 0o100000  # of a mode; importing stat costs more
@@ -185,3 +185,17 @@ def write(fd: int, data: bytes) -> None:
     done = os.write(fd, data)
     while done < len(data):
         done += os.write(fd, data[done:])
+
+
+def sync(folder: str) -> None:
+    """Make the names in a folder durable. Windows cannot open folders, and keeps them so by itself."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        if getenv("OS") == "Windows_NT":
+            return
+        raise
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

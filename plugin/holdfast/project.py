@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import HoldfastError, LockTimeout, ValidationFailed, from_os
 from holdfast.hook import FOLDER, locate, open_store
-from holdfast.state import backoff, document, spool
+from holdfast.state import backoff, document, folding
 from holdfast.state.guard import Busy
 from holdfast.workflow import compiler
 from holdfast.workflow import index as compiled
@@ -118,7 +118,7 @@ class Project:
             raise from_os(error, self.store.path) from error
         self.outcome = outcome
         folded = outcome.folded
-        while folded >= spool.AT_ONCE:  # a spool that nobody emptied for long: who can wait does it, not the hooks
+        while folded >= folding.AT_ONCE:  # a spool that nobody emptied for long: who can wait does it, not the hooks
             folded = self._reading(self.store.fold_late)
         result: Result = outcome.result
         return result

@@ -6,25 +6,19 @@ This file must parse on every Python, so that an old one can say so.
 
 import sys
 
-STARTS = "--start" in sys.argv
 if sys.version_info < (3, 10):  # noqa: UP036  the python3 that is there may be any
-    sys.exit(1 if STARTS else 0)  # run.sh says why
+    sys.exit("--start" in sys.argv)  # run.sh says why
 DATA = sys.argv[sys.argv.index("--data") + 1]
 sys.pycache_prefix = DATA + "/pycache"
 sys.path.insert(0, __file__.rpartition("/hooks/")[0])
-scope = {}
 try:  # the bytecode that the set-up has put into one file: see holdfast/start.py
     from _imp import source_hash
     from marshal import loads
 
-    file = open("%s/hooks.%s.bytecode" % (DATA, sys.implementation.cache_tag), "rb", 0)  # noqa: UP031
+    file = open(DATA + "/hooks." + sys.implementation.cache_tag + ".bytecode", "rb", 0)
     head = file.read(16384)
-    if source_hash(1, head[8:]) != head[:8]:
-        raise ValueError("damaged")
-    start, *rest = loads(head[8:])
-    exec(start, scope)
-except (OSError, ValueError, EOFError, TypeError):
+    exec(source_hash(1, head[8:]) == head[:8] and loads(head[8:]))
+except Exception:  # noqa: BLE001  whatever is wrong with it, the modules are there
     from holdfast.start import main
 
-    main(starts=STARTS)
-scope["main"](file, *rest, starts=STARTS)
+    main()

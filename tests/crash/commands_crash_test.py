@@ -17,6 +17,7 @@ from disk import Recording, crashes
 
 from commanding import run, state_file
 from firing import FLOW, make_project
+from holdfast import spooled
 from holdfast.events import Event
 from holdfast.hook import open_store
 from holdfast.lean import os as lean_os
@@ -73,7 +74,7 @@ def with_another_tools_state(project):
 def with_an_event(project):
     event = Event("claude", "tool_done", "PostToolUse", "s")
     event.key, event.at, event.tool = "k", 5.0, None
-    spool.put(str(project / ".holdfast"), event.to_dict())
+    spool.put(str(project / ".holdfast"), spooled.to_dict(event))
 
 
 def without_a_reserve(project):
@@ -243,7 +244,12 @@ def no_fsync_of_files(patch):
 
 
 def no_fsync_of_folders(patch):
-    patch.setattr(spool, "sync", lambda _folder: None)
+    def fsync(fd):
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            real(fd)
+
+    real = lean_os.fsync
+    patch.setattr(lean_os, "fsync", fsync)
 
 
 def replaced_in_place(patch):

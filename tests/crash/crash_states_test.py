@@ -14,7 +14,7 @@ from disk import Recording, crashes
 
 from holdfast.errors import StateCorrupt
 from holdfast.lean import os as lean_os
-from holdfast.state import backups, checkpoints, document, migrations, recovery, restoring, spool
+from holdfast.state import backups, checkpoints, document, migrations, previous, recovery, restoring, spool
 from holdfast.state.store import Store
 
 
@@ -273,7 +273,7 @@ def fault(folder, due, case, tried):
     events = case.events | {name for kind, name in due if kind == "event"}
     for _ in range(2):
         store.update(bump, 0)
-    previous = folder / backups.FOLDER / backups.PREVIOUS
+    before = folder / backups.FOLDER / backups.PREVIOUS
     copied = [(sealed(folder / backups.FOLDER / name) or {"revision": 0})["revision"] for name in backups.UNDATED]
     left = leftovers(folder)
     restored = bool(case.values) and state["stats"]["prompts"] == case.values[1]
@@ -286,7 +286,7 @@ def fault(folder, due, case, tried):
         "an acknowledged event is lost": after and not events <= set(after["recent"]),
         "an event counts twice": after and after["stats"]["tool_calls"] != len(set(after["recent"])),
         "nothing to go back to": restored and not any(kept(folder, case.values[0])),
-        "the previous revision is broken": previous.exists() and not sealed(previous),
+        "the previous revision is broken": before.exists() and not sealed(before),
         f"the revisions before {outcome.revision + 2} are {copied}": copied[0] != outcome.revision + 1,
         f"left over: {left}": left,
     }
@@ -346,7 +346,12 @@ def no_fsync_of_files(patch):
 
 
 def no_fsync_of_folders(patch):
-    patch.setattr(spool, "sync", lambda _folder: None)
+    def fsync(fd):
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            real(fd)
+
+    real = lean_os.fsync
+    patch.setattr(lean_os, "fsync", fsync)
 
 
 def replaced_in_place(patch):
@@ -376,21 +381,21 @@ def folded_before_it_is_saved(patch):
 
 def previous_revision_unlinked_first(patch):
     def keep_previous(folder, live):
-        previous = os.path.join(folder, backups.FOLDER, backups.PREVIOUS)
-        if os.path.exists(previous):
-            os.unlink(previous)
+        kept = os.path.join(folder, backups.FOLDER, backups.PREVIOUS)
+        if os.path.exists(kept):
+            os.unlink(kept)
         if os.path.exists(live):
-            os.link(live, previous)
+            os.link(live, kept)
 
-    patch.setattr(backups, "keep_previous", keep_previous)
+    patch.setattr(previous, "keep_previous", keep_previous)
 
 
 def spare_taken_where_the_state_is_gone(patch):
     def fresh(temporary, spare, size, _live=""):
         return real(temporary, spare, size)
 
-    real = backups.fresh
-    patch.setattr(backups, "fresh", fresh)
+    real = previous.fresh
+    patch.setattr(previous, "fresh", fresh)
 
 
 MISSING = [

@@ -1,6 +1,6 @@
 """Claude Code (facts recorded from 2.1.328)."""
 
-from holdfast.events import Tool, in_background
+from holdfast.events import Tool
 from holdfast.hosts import begin, call_of, exit_code, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
@@ -105,6 +105,8 @@ def _shell_outcome(tool: Tool, arguments: "dict[str, Any]", response: "dict[str,
         return "unknown"
     if any(value for key, value in response.items() if key.startswith("background")):
         return "unknown"
+    from holdfast.jobs import in_background
+
     if tool.name == "Bash" and in_background(tool.command):
         return "unknown"
     # an exit code that the host explains away ("No matches found") is not zero

@@ -1,6 +1,6 @@
 """Codex CLI (facts recorded from 0.169.0)."""
 
-from holdfast.events import Tool, in_background
+from holdfast.events import Tool
 from holdfast.hosts import DIGITS, begin, call_of, exit_code, fingerprint, listed, mapping, paths, text
 from holdfast.lean import drain, loads, os
 
@@ -70,6 +70,8 @@ def _tool(payload: "dict[str, Any]", transcript: str) -> Tool:
         code = exit_code(response) if isinstance(response, str) and response.startswith("Exit code:") else None
         tool.outcome = "failed" if code else "ok"
     elif tool.kind == "shell":
+        from holdfast.jobs import in_background
+
         tool.command = text(arguments, "command", "")
         call = text(payload, "tool_use_id", "")
         tool.exit_code = recorded_exit(transcript, call, response if isinstance(response, str) else "")

@@ -1,6 +1,6 @@
 """GitHub Copilot CLI (facts recorded from 1.0.102)."""
 
-from holdfast.events import ID_LIMIT, Tool, clean, in_background
+from holdfast.events import ID_LIMIT, Tool, clean
 from holdfast.hosts import DIGITS, begin, fingerprint, mapping, paths, text
 
 TYPE_CHECKING = False
@@ -108,6 +108,8 @@ def _tool(payload: "dict[str, Any]", failed: bool) -> Tool:
     elif result.get("result_type") != "success":
         tool.outcome = "failed" if result.get("result_type") == "failure" else "unknown"
     elif tool.kind == "shell":
+        from holdfast.jobs import in_background
+
         tool.exit_code = _exit_code(result.get("text_result_for_llm"))
         if tool.exit_code == 0 and (arguments.get("mode") == "async" or in_background(tool.command)):
             tool.exit_code = None

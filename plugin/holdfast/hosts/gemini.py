@@ -1,6 +1,6 @@
 """Gemini CLI (facts recorded from 0.61.0)."""
 
-from holdfast.events import Tool, in_background
+from holdfast.events import Tool
 from holdfast.hosts import begin, exit_code, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
@@ -97,6 +97,8 @@ def _tool(payload: "dict[str, Any]") -> Tool:
     if response.get("error"):
         tool.outcome = "failed"
     elif tool.kind == "shell":
+        from holdfast.jobs import in_background
+
         tool.outcome, tool.exit_code = _shell_outcome(_shown(response))
         if tool.outcome == "ok" and (arguments.get("is_background") is True or in_background(tool.command)):
             tool.outcome, tool.exit_code = "unknown", None

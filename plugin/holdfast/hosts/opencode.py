@@ -4,7 +4,7 @@ It has no hooks of its own: what comes here is written by the bridge in `manifes
 process.
 """
 
-from holdfast.events import LATEST, Tool, in_background
+from holdfast.events import LATEST, Tool
 from holdfast.hosts import begin, call_of, fingerprint, listed, mapping, paths, text
 
 TYPE_CHECKING = False
@@ -95,6 +95,8 @@ def _tool(payload: "dict[str, Any]", failed: bool) -> Tool:
 
 def _shell_outcome(command: str, code: "Any") -> "tuple[str, int | None]":
     """How a command ended. A non-zero exit completes like any other; none at all: it timed out or was aborted."""
+    from holdfast.jobs import in_background
+
     if type(code) is not int or abs(code) >= LATEST or (code == 0 and in_background(command)):
         return "unknown", None
     return ("failed" if code else "ok"), code

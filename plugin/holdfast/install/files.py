@@ -9,7 +9,7 @@ import stat
 
 from holdfast import lean
 from holdfast.errors import HoldfastError, PermissionDenied, from_os
-from holdfast.state import spool
+from holdfast.state import sweeping
 
 
 def explain(error: OSError, doing: str) -> HoldfastError:
@@ -148,4 +148,4 @@ def remove(path: str, *, follow: bool = True) -> None:
 def sweep(path: str, *, follow: bool = True) -> None:
     """Remove what `replace` left beside a file when its process was killed. What a living process writes stays."""
     folder, name = os.path.split(os.path.realpath(path) if follow else os.path.abspath(path))
-    spool.sweep(folder, (f".{name}",), lock_held=False)
+    sweeping.sweep(folder, (f".{name}",), lock_held=False)

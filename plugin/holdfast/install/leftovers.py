@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from holdfast.install import files, targets
-from holdfast.state import spool, store
+from holdfast.state import store, sweeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def marked(folder: str) -> Iterator[None]:
     """Let the mark stand in the `.holdfast` folder while the block runs, however that ends but by a kill."""
-    mark = os.path.join(folder, "locks", f"{store.INSTALLING}{os.getpid()}{spool.TEMPORARY}")
+    mark = os.path.join(folder, "locks", f"{sweeping.INSTALLING}{os.getpid()}{store.TEMPORARY}")
     with contextlib.suppress(OSError):  # a project without a `.holdfast`: no hook of ours will look there
         os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o600))
     try:

@@ -3,6 +3,7 @@
 from holdfast.events import Reply, clean
 from holdfast.moments import open_step
 from holdfast.state.document import ACTIVATED
+from holdfast.workflow import skills
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ ENFORCEMENTS = {
 
 def match(event: "Event", index: "Index") -> None:
     """Find the skills whose keywords or patterns occur in the prompt."""
-    event.matches["skills"], slow = index.skills_asked_for(event.prompt)
+    event.matches["skills"], slow = skills.asked_for(index, event.prompt)
     if slow:
         event.matches["slow"] = True
 
@@ -73,10 +74,10 @@ def applicable(state: "State", event: "Event", index: "Index") -> "list[tuple[st
     """
     phase = state["phase"]
     armed = state["sessions"][event.session]["armed"]
-    names = dict.fromkeys([*(event.matches.get("skills") or []), *armed, *index.skills_of_phase(phase)])
+    names = dict.fromkeys([*(event.matches.get("skills") or []), *armed, *skills.of_phase(index, phase)])
     found = []
     for name in names:
-        skill = index.skill(name)
+        skill = skills.named(index, name)
         if skill is None or (skill["phases"] and phase not in skill["phases"]):
             continue
         if all(signal in state["signals"] for signal in skill["after"]):

@@ -1,7 +1,7 @@
 """Whole files, written durably: after a crash, too, a name stands for all of the old bytes or all of the new. Cold."""
 
-from holdfast.lean import os, parent, write
-from holdfast.state import spool
+from holdfast.lean import os, parent, sync, write
+from holdfast.state.store import TEMPORARY
 
 
 def put(path: str, data: bytes) -> None:
@@ -10,7 +10,7 @@ def put(path: str, data: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was there is untouched, and no temporary file is left.
     """
-    temporary = f"{path}.{os.getpid()}{spool.TEMPORARY}"
+    temporary = f"{path}.{os.getpid()}{TEMPORARY}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     flags |= getattr(os, "O_BINARY", 0)
     folder = parent(path)
@@ -24,7 +24,7 @@ def put(path: str, data: bytes) -> None:
             os.mkdir(folder, 0o700)
         except FileExistsError:  # another writer was faster, and may not have come to sync
             pass
-        spool.sync(parent(folder))
+        sync(parent(folder))
         fd = os.open(temporary, flags, 0o600)
     try:
         try:
@@ -36,4 +36,4 @@ def put(path: str, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-    spool.sync(folder)
+    sync(folder)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from holdfast import errors
 from holdfast.errors import HoldfastError
 from holdfast.lean import join
-from holdfast.state import audit, backups, checkpoints, degraded, recovery, reserve, spool
+from holdfast.state import audit, backups, checkpoints, degraded, recovery, reserve, spool, sweeping
 from holdfast.workflow import index
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def sweep(project: "Project") -> int:
     """Remove the temporary files that dead writers left; how many."""
     before = len(_temporary(project))
     for place, start in _writing(project):
-        spool.sweep(place, (start,), lock_held=False)
+        sweeping.sweep(place, (start,), lock_held=False)
     return before - len(_temporary(project))
 
 

@@ -7,17 +7,18 @@ are marks of `degraded.py`.
 
 from time import time_ns
 
-from holdfast.lean import dumps, getenv, join, loads, os, read, write
+from holdfast.lean import dumps, join, loads, os, read, sync, write
+from holdfast.state.store import SPOOL as FOLDER
+from holdfast.state.store import TEMPORARY, waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FOLDER = "spool"
-AT_ONCE = 200  # files that one update folds; fewer than the identities that the state remembers
+__all__ = ["FOLDER", "LOST", "MANY", "RECORD", "TEMPORARY", "load", "put", "waiting"]
+
 RECORD = ".json"
 LOST = ".lost"
-TEMPORARY = ".tmp"
 TRIES = 8  # on a full disk, where others may take the room that was made
 MANY = 3  # files after which who could not fold them looks whether updates fail for good
 
@@ -31,7 +32,7 @@ def put(folder: str, record: "dict[str, Any]") -> None:
 
     Args:
         folder: the project's `.holdfast`.
-        record: what `Event.to_dict` gave.
+        record: a JSON object: what `spooled.to_dict` gave.
 
     Raises:
         OSError: it could not be kept; where only the room was missing, a mark says that an event was lost.
@@ -84,30 +85,6 @@ def _keep(folder: str, name: str, data: bytes) -> None:
     os.replace(name + TEMPORARY, name + RECORD)
 
 
-def sync(folder: str) -> None:
-    """Make the names in a folder durable. Windows cannot open folders, and keeps them so by itself."""
-    try:
-        fd = os.open(folder, os.O_RDONLY)
-    except PermissionError:
-        if getenv("OS") == "Windows_NT":
-            return
-        raise
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def waiting(folder: str) -> "list[str]":
-    """The paths of what waits to be folded, oldest first."""
-    spool = join(folder, FOLDER)
-    try:
-        names = os.listdir(spool)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [join(spool, name) for name in sorted(names) if not name.endswith(TEMPORARY)]
-
-
 def load(path: str) -> "dict[str, Any] | None":
     """The record in a file of the spool; None for a mark: an event that was lost, or what `degraded.py` notes.
 
@@ -121,53 +98,6 @@ def load(path: str) -> "dict[str, Any] | None":
     if not isinstance(record, dict):
         raise ValueError("no record")  # noqa: TRY004  what is wrong is the file's content
     return record
-
-
-def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool, names: "list[str] | None" = None) -> "list[str]":
-    """Remove the temporary files of writers that died. Their names end with the writer's process id and `.tmp`.
-
-    Args:
-        folder: where they are.
-        starts: the names of the files that they were to become; "" where all in the folder is ours. Those that begin
-            with a dot are `install.files.replace`'s, with eight random digits before the process id.
-        lock_held: whether the caller holds the lock that their writers need: then none of them lives.
-        names: what is in the folder, if that is known.
-
-    Returns:
-        The names of what was in the folder.
-    """
-    try:
-        names = os.listdir(folder) if names is None else names
-    except OSError:
-        return []
-    for name in names:
-        if not name.endswith(TEMPORARY):
-            continue
-        for start in starts:
-            if not name.startswith(start):
-                continue
-            between, _, writer = name[len(start) : -len(TEMPORARY)].replace("-", ".").rpartition(".")
-            if start and (len(between) != (9 if start[0] == "." else 0) or not writer.isdecimal()):
-                continue  # somebody else's file beside ours
-            if lock_held or (writer.isdecimal() and not _alive(writer)):
-                _forget(join(folder, name))
-    return names
-
-
-def _alive(number: str) -> bool:
-    """Whether a process with this id runs. Ours does not count: what it has begun, it has ended."""
-    try:
-        os.kill(int(number), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except OSError:
-        return True
-    if int(number) == os.getpid():
-        return False
-    try:  # a container's first process may not reap: what was killed there still has a process id
-        return b") Z " not in read(f"/proc/{number}/stat", 4096)
-    except OSError:
-        return True
 
 
 def _forget(path: str) -> None:

@@ -7,8 +7,8 @@ state.
 
 from time import time
 
-from holdfast.lean import getenv, join, os, parent, read, write
-from holdfast.state import audit, backups, document, guard, spool
+from holdfast.lean import getenv, join, os, parent, read, sync, write
+from holdfast.state import audit, document, guard, previous
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Fold = Callable[[State, dict[str, Any]], None]
 
 TEMPORARY = ".tmp"
-WRITTEN = ("reserve", "index.json", ".install.json", ".workflow.yaml", ".gitignore")  # see `spool.sweep`
-INSTALLING = "installing."  # what begins so in `locks/` stands there while an installation writes
+SPOOL = "spool"
+EVERY = 60.0  # seconds between dated copies that nothing else brings about
 LOOKS = 3  # how often a writer looks for what was spooled while it wrote
 
 
@@ -138,7 +138,7 @@ class Store:
         """
         folded = 0
         for _ in range(LOOKS):
-            if not spool.waiting(self.folder):
+            if not waiting(self.folder):
                 break
             try:
                 fd, _waited = guard.acquire(self.lock, 0, self.path)
@@ -162,9 +162,12 @@ class Store:
             self.replace(document.encode(state))
         before = state["revision"]
         phase = state["phase"]
-        files = spool.waiting(self.folder)[: spool.AT_ONCE]
-        if files:
-            state = self._fold(state, files)
+        files = waiting(self.folder)
+        if files:  # mostly there are none
+            from holdfast.state import folding
+
+            del files[folding.AT_ONCE :]
+            state = folding.fold(self, state, files)
         outcome = Outcome()
         outcome.folded = len(files)
         outcome.result = change(state)
@@ -197,53 +200,13 @@ class Store:
         document.stamp(state, now, self.writer)
         data = document.encode(state)
         self.replace(data)
-        due = keep or recovered or state["phase"] != phase or now // backups.EVERY != last // backups.EVERY
+        due = keep or recovered or state["phase"] != phase or now // EVERY != last // EVERY
         if due and "backups" not in state["degraded_mode"]["disabled_features"]:
             reason = keep or ("recovery" if recovered else "phase" if state["phase"] != phase else "")
-            self._back_up(data, state["revision"], now, reason)
-
-    def _fold(self, state: "State", files: "list[str]") -> "State":
-        """Apply the records in `files`; who cannot be read stays, and is taken out of the list.
-
-        One that cannot be applied is put aside, not tried again for ever, and the others are applied without it.
-        """
-        before = document.encode(state)
-        records: list[tuple[str, dict[str, Any] | None]] = []
-        broken: list[tuple[str, Exception]] = []
-        for path in list(files):
-            try:
-                records.append((path, spool.load(path)))
-            except OSError:
-                files.remove(path)
-            except ValueError as error:
-                broken.append((path, error))
-        while failed := self._fold_all(state, records):
-            broken.append(failed)
-            records = [pair for pair in records if pair[0] != failed[0]]
-            state = document.decode(before) or state
-        marks = [path for path, record in records if record is None]
-        if marks:  # only after an update that failed, or a loss
-            from holdfast.state import degraded
-
-            degraded.fold(self, state, marks)
-        if broken:
-            from holdfast.state import recovery
-
-            for path, why in broken:
-                recovery.put_aside(self, state, path, why)
-                files.remove(path)
-        return state
-
-    def _fold_all(
-        self, state: "State", records: "list[tuple[str, dict[str, Any] | None]]"
-    ) -> "tuple[str, Exception] | None":
-        for path, record in records:
-            if record is not None:
-                try:
-                    self.fold(state, record)
-                except Exception as error:  # noqa: BLE001  whatever a record makes the fold do
-                    return path, error
-        return None
+            try:  # what it is a copy of is on the disk
+                self._copy(data, state["revision"], now, reason, durable=False)
+            except OSError as error:  # the state itself is safe
+                audit.append(self.trail, {"time": now, "decision": "backup failed", "error": str(error)})
 
     def back_up(self, state: "State", at: float, reason: str) -> str:
         """Keep a dated copy of a state, on the disk when this returns; its path.
@@ -256,17 +219,13 @@ class Store:
         Raises:
             OSError: it cannot be written.
         """
-        data = document.encode(state)
-        return backups.copy(self.folder, data, state["revision"], at, reason, kept=self._retention())
+        return self._copy(document.encode(state), state["revision"], at, reason, durable=True)
 
-    def _retention(self) -> "tuple[int, int | None]":
-        return self.kept() if self.kept is not None else (backups.KEPT, None)
+    def _copy(self, data: bytes, revision: int, at: float, reason: str, *, durable: bool) -> str:
+        from holdfast.state import backups  # once a minute
 
-    def _back_up(self, data: bytes, revision: int, at: float, reason: str) -> None:
-        try:  # what it is a copy of is on the disk
-            backups.copy(self.folder, data, revision, at, reason, durable=False, kept=self._retention())
-        except OSError as error:  # the state itself is safe
-            audit.append(self.trail, {"time": at, "decision": "backup failed", "error": str(error)})
+        kept = self.kept() if self.kept is not None else (backups.KEPT, None)
+        return backups.copy(self.folder, data, revision, at, reason, durable=durable, kept=kept)
 
     def load(self) -> "tuple[State, bool]":
         """The state, and whether it had to be recovered. Only for who holds the lock.
@@ -292,21 +251,9 @@ class Store:
             StateCorrupt: it cannot be trusted, or a newer release wrote it.
             OSError: it cannot be read.
         """
-        state = self.glance()
-        files = spool.waiting(self.folder)
-        for path in files:
-            kept = document.encode(state)
-            try:
-                record = spool.load(path)
-                if record is not None:
-                    self.fold(state, record)
-            except Exception:  # noqa: BLE001  the writer that folds it puts it aside and says so
-                state = document.decode(kept) or state
-        if any(not path.endswith(spool.RECORD) for path in files):  # hooks use `glance`
-            from holdfast.state import degraded
+        from holdfast.state import folding
 
-            degraded.show(state, files)
-        return state
+        return folding.read(self)
 
     def glance(self) -> "State":
         """The state as it was last written; cheaper than `read`, and may lack what waits in the spool.
@@ -331,15 +278,15 @@ class Store:
             OSError: it cannot be written; the old state is untouched and no temporary file is left.
         """
         temporary = f"{self.path}.{os.getpid()}{TEMPORARY}"
-        older = join(join(self.folder, backups.FOLDER), backups.OLDER)
-        fd = backups.fresh(temporary, older, len(data), self.path)
+        older = join(join(self.folder, previous.FOLDER), previous.OLDER)
+        fd = previous.fresh(temporary, older, len(data), self.path)
         try:
             try:
                 write(fd, data)
                 os.fsync(fd)
             finally:
                 os.close(fd)
-            backups.keep_previous(self.folder, self.path)
+            previous.keep_previous(self.folder, self.path)
             os.replace(temporary, self.path)
         except BaseException:
             try:
@@ -347,20 +294,23 @@ class Store:
             except FileNotFoundError:
                 pass
             raise
-        spool.sync(parent(self.path))
+        sync(parent(self.path))
 
     def sweep(self) -> bool:
         """Remove the temporary files that dead writers left; whether an installation was killed, which leaves others.
 
         Only for who holds the lock: then all writers of the state are dead.
         """
-        folder, _, name = self.path.rpartition("/")
-        beside = spool.sweep(folder, (name,), lock_held=True)
-        spool.sweep(join(self.folder, backups.FOLDER), ("",), lock_held=False)  # commands copy without the lock
-        spool.sweep(join(self.folder, spool.FOLDER), ("",), lock_held=False)
-        spool.sweep(join(self.folder, "checkpoints"), ("",), lock_held=False)
-        if self.folder != self.project:
-            spool.sweep(self.folder, ("reserve",), lock_held=False)
-        spool.sweep(self.project, WRITTEN, lock_held=False, names=beside if folder == self.project else None)
-        there = spool.sweep(join(self.project, "locks"), ("",), lock_held=False)
-        return any(name.startswith(INSTALLING) for name in there)
+        from holdfast.state import sweeping
+
+        return sweeping.everywhere(self)
+
+
+def waiting(folder: str) -> "list[str]":
+    """The paths of what waits to be folded, oldest first."""
+    spool = join(folder, SPOOL)
+    try:
+        names = os.listdir(spool)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [join(spool, name) for name in sorted(names) if not name.endswith(TEMPORARY)]

@@ -12,7 +12,7 @@ from holdfast.lean import dumps, join, read
 from holdfast.state import guard
 from holdfast.workflow import index, patterns
 from holdfast.workflow.commands import resolve
-from holdfast.workflow.index import split
+from holdfast.workflow.skills import joins, split
 
 if TYPE_CHECKING:
     from holdfast.workflow.definition import Skill, Workflow
@@ -262,6 +262,6 @@ def _add_standing(standing: "dict[str, list[str]]", name: str, skill: "Skill") -
 def first_word(keyword: str) -> str:
     """The word under which a keyword is looked up; "" for one that may stand inside what `split` takes for one word."""
     words = split(keyword)
-    if not words or not all(index.joins(c, c) for c in words[0]):
+    if not words or not all(joins(c, c) for c in words[0]):
         return ""
     return words[0]

@@ -5,7 +5,6 @@ with the workflow, then sections with one entry a line. The header gives each se
 it.
 """
 
-from holdfast import deadline
 from holdfast.lean import checksum, dumps, join, loads, os, read
 from holdfast.workflow import patterns
 
@@ -19,7 +18,6 @@ FORMAT = 1
 NAME = "index.json"
 SOURCE = "workflow.yaml"
 NEVER = [-2, 0]  # the fingerprint in an index that stands for one that could not be made
-MANY_WORDS = 200  # from here on a section is parsed whole rather than searched for each word
 
 
 class Damaged(BaseException):
@@ -106,49 +104,7 @@ class Index:
         tool = event.tool
         return tool is None or tool.kind not in ("read", "search") or bool(self.signals(tool.kind))
 
-    def skill(self, name: str) -> "dict[str, Any] | None":
-        """{"priority", "enforcement", "phases", "after", "order"} of a skill, or None."""
-        found: dict[str, Any] | None = self.entry("skills", name)
-        return found
-
-    def skills_asked_for(self, prompt: str) -> "tuple[list[str], int]":
-        """The skills whose keywords or patterns occur in a prompt, and how many patterns ran too long.
-
-        Raises:
-            deadline.Expired: the hook's own time is over.
-        """
-        text = patterns.shown(prompt)
-        folded = text.lower()
-        found: dict[str, bool] = {}
-        if not self.empty("keywords"):
-            spaced = f" {' '.join(folded.split())} "
-            for keyword, name in self._keywords(folded):
-                if name not in found and occurs(keyword, spaced):
-                    found[name] = True
-        slow = 0
-        for name, number in self._candidates("literals", folded, text.isascii()):
-            if name in found or slow >= patterns.MOST_SLOW:
-                continue
-            try:
-                if patterns.search(self.entry("patterns", number), text, folded):
-                    found[name] = True
-            except deadline.Expired:
-                slow = patterns.given_up(slow)
-        return list(found), slow
-
-    def _keywords(self, folded: str) -> "list[tuple[str, str]]":
-        words = set(split(folded))
-        pairs = self.entry("keywords", "") or []
-        if len(words) > MANY_WORDS:
-            for word, found in self.section("keywords").items():
-                if word in words:
-                    pairs += found
-        else:
-            for word in words:
-                pairs += self.entry("keywords", word) or []
-        return pairs
-
-    def _candidates(self, section: str, folded: str, ascii_only: bool) -> "list[tuple[str, str]]":
+    def candidates(self, section: str, folded: str, ascii_only: bool) -> "list[tuple[str, str]]":
         """(skill, pattern's number) for each pattern whose literals occur, or that has none."""
         if self.empty(section):
             return []
@@ -162,56 +118,17 @@ class Index:
         """The skills that ask for any of these files."""
         joined = "\n".join(paths)
         found = {}
-        for name, number in self._candidates("file_literals", joined, ascii_only=True):
+        for name, number in self.candidates("file_literals", joined, ascii_only=True):
             if name not in found:
                 glob = self.entry("globs", number)
                 if any(patterns.search(glob, path, path) for path in paths):
                     found[name] = True
         return list(found)
 
-    def skills_of_phase(self, phase: "str | None") -> "list[str]":
-        """The skills that ask for nothing but the phase, or for signals alone."""
-        if self.empty("standing"):
-            return []
-        return (self.entry("standing", phase) or [] if phase else []) + (self.entry("standing", "*") or [])
-
 
 def seal(places: "dict[str, Any]", body: bytes) -> str:
     """What tells whether an index was damaged: of its sections' places and of all that follows its header."""
     return checksum(dumps(places).encode("ascii") + body)
-
-
-def split(folded: str) -> "list[str]":
-    """The words of a text: runs of letters, digits and underscores, but for letters of scripts without spaces."""
-    if folded.isascii():
-        return folded.translate(BREAKS).split()
-    return "".join(c if joins(c, c) else " " for c in folded).split()
-
-
-BREAKS = dict.fromkeys((*range(48), *range(58, 65), *range(91, 95), 96, *range(123, 128)), " ")  # no 0-9 A-Z _ a-z
-
-
-def occurs(keyword: str, spaced: str) -> bool:
-    """Whether `keyword` stands in a text as whole words.
-
-    Args:
-        keyword: in lower case, single spaces between its words.
-        spaced: the text likewise, with a space at both ends.
-    """
-    place = spaced.find(keyword)
-    while place >= 0:
-        before, after = spaced[place - 1], spaced[place + len(keyword)]
-        if not (joins(before, keyword[0]) or joins(keyword[-1], after)):
-            return True
-        place = spaced.find(keyword, place + 1)
-    return False
-
-
-def joins(left: str, right: str) -> bool:
-    """Whether two neighbours belong to one word. Scripts without spaces between words have no case, and never join."""
-    return all(
-        (c.isalnum() and (c.isascii() or c.isdigit() or c.lower() != c.upper())) or c == "_" for c in (left, right)
-    )
 
 
 def fingerprint(folder: str) -> "list[int]":

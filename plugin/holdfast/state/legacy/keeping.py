@@ -8,7 +8,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError
-from holdfast.state import durable, spool
+from holdfast.lean import sync
+from holdfast.state import durable
 from holdfast.state.schema import IMPORTED_SIZE, IMPORTS
 
 if TYPE_CHECKING:
@@ -83,4 +84,4 @@ def _make(folder: str) -> None:
     if not os.path.isdir(folder):
         _make(os.path.dirname(folder))
         os.mkdir(folder, 0o700)
-        spool.sync(os.path.dirname(folder))
+        sync(os.path.dirname(folder))
