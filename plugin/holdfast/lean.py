@@ -118,9 +118,12 @@ def dumps(value: "Any") -> str:
         raise ValueError("nested too deeply") from None
 
 
-def checksum(data: bytes) -> str:
-    """BLAKE2b of `data`, in 64 hexadecimal digits."""
-    return blake2b(data, digest_size=32).hexdigest()
+def checksum(*parts: "bytes | memoryview") -> str:
+    """BLAKE2b of all parts together, in 64 hexadecimal digits."""
+    total = blake2b(digest_size=32)
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()
 
 
 def digest(*parts: str) -> str:

@@ -27,7 +27,7 @@ NOTICES = 8
 
 NO_ROOM = "no room on the disk"  # the reason of a degraded mode that ends by itself: see degraded.py
 
-LAZY = ("tasks", "completed_tasks", "imported")  # keys that most events do not touch
+LAZY = (b"tasks", b"completed_tasks", b"imported")  # keys that most events do not touch
 
 SEAL = b'{"seal":"'
 HEX = 64
@@ -111,24 +111,29 @@ def bound(state: "State") -> None:
 class Lazy(dict):  # type: ignore[type-arg]
     """A state of which some keys are parsed when they are first asked for.
 
-    Most events touch no task, and a project at its bounds has 25 KB of them. `raw` holds the JSON of the keys that
-    nobody asked for yet; `encode` writes it back as it is. `in`, `get` and iteration see what was parsed: where all is
-    needed, `whole` first.
+    Most events touch no task, and a project at its bounds has 25 KB of them. `raw` holds the lines of the keys that
+    nobody asked for yet; `encode` writes them back as they are. `in`, `get` and iteration see what was parsed: where
+    all is needed, `whole` first.
     """
 
     __slots__ = ("raw",)
-    raw: "dict[str, str]"
+    raw: "dict[str, bytes]"
 
     def __missing__(self, key: str) -> "Any":
         """Parse what is kept under `key`."""
-        self[key] = value = loads(self.raw.pop(key))
+        self[key] = value = _value(key, self.raw.pop(key))
         return value
 
 
 def look(state: "State", key: str) -> "Any":
     """What stands under `key`, to read only: a Lazy state goes on holding it as it was written."""
-    raw = getattr(state, "raw", {}).get(key)
-    return state[key] if raw is None else loads(raw)
+    line = getattr(state, "raw", {}).get(key)
+    return state[key] if line is None else _value(key, line)
+
+
+def _value(key: str, line: bytes) -> "Any":
+    """What stands in the line of a key."""
+    return loads(line[len(key) + 3 :])
 
 
 def whole(state: "State") -> "State":
@@ -140,10 +145,9 @@ def whole(state: "State") -> "State":
 
 def encode(state: "State") -> bytes:
     """The document's bytes: one JSON object, a line for each key, whose first key is the seal over all the others."""
-    lines = [f'"{key}":{dumps(value)}' for key, value in state.items()]
-    lines += [f'"{key}":{text}' for key, text in getattr(state, "raw", {}).items()]
-    body = ("{" + ",\n".join(lines) + "}").encode("ascii")
-    return SEAL + checksum(body).encode("ascii") + b'",' + body[1:] + b"\n"
+    parsed = ",\n".join([f'"{key}":{dumps(value)}' for key, value in state.items()]).encode("ascii")
+    body = b",\n".join(filter(None, (parsed, *getattr(state, "raw", {}).values())))
+    return b"".join((SEAL, checksum(b"{", body, b"}").encode("ascii"), b'",', body, b"}\n"))
 
 
 def decode(data: bytes, *, lazily: bool = False) -> "State | None":
@@ -153,27 +157,34 @@ def decode(data: bytes, *, lazily: bool = False) -> "State | None":
         data: the file's bytes.
         lazily: whether it may be a Lazy one.
     """
-    if not data.startswith(SEAL):
-        return None
     start = len(SEAL) + HEX
-    body = b"{" + data[start + 2 :].rstrip(b"\n")
-    if data[start : start + 2] != b'",' or checksum(body).encode("ascii") != data[len(SEAL) : start]:
+    if not data.startswith(SEAL) or data[start : start + 2] != b'",':
+        return None
+    end = len(data)
+    while data.endswith(b"\n", 0, end):
+        end -= 1
+    seal = checksum(b"{", memoryview(data)[start + 2 : end])
+    if seal.encode("ascii") != data[len(SEAL) : start]:
         return None
     try:
-        state: State = _lazy(body.decode("ascii")) if lazily else loads(body)
+        state: State = _lazy(data, start + 2, end) if lazily else loads(b"{" + data[start + 2 : end])
     except ValueError:
         return None
     return state
 
 
-def _lazy(body: str) -> "Lazy":
+def _lazy(data: bytes, start: int, end: int) -> "Lazy":
+    """The document whose keys stand from `start` to `end`. What is not parsed is copied once: that costs, too."""
+    lines = data.split(b",\n")
+    lines[-1] = lines[-1][: end - len(data) - 1]
+    lines[0] = lines[0][start:]
     eager, raw = [], {}
-    for line in body[1:-1].split(",\n"):
-        key = line[1 : line.find('"', 1)]
+    for line in lines:
+        key = line[1 : line.find(b'"', 1)]
         if key in LAZY:
-            raw[key] = line[len(key) + 3 :]
+            raw[key.decode()] = line
         else:
             eager.append(line)
-    state = Lazy(loads("{" + ",".join(eager) + "}"))
+    state = Lazy(loads(b"{%b}" % b",".join(eager)))
     state.raw = raw
     return state
