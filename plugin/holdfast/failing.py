@@ -89,7 +89,7 @@ def spool(run: "Run", store: "Store", event: "Event", index: "Index") -> "Reply 
     from holdfast import moments
 
     deadline.stop()  # to be rung at now would only lose the event
-    state = store.glance()
+    state = store.glance(lazily=True)
     if state["mode"] == "stopped":
         return None
     _put(run, event)

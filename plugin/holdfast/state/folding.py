@@ -16,8 +16,12 @@ def fold(store: "Store", state: "State", files: "list[str]") -> "State":
     """Apply the records in `files`; who cannot be read stays, and is taken out of the list.
 
     One that cannot be applied is put aside, not tried again for ever, and the others are applied without it.
+
+    Args:
+        store: whose lock is held.
+        state: as its file has it.
+        files: paths in the spool, oldest first.
     """
-    before = document.encode(state)
     records: list[tuple[str, dict[str, Any] | None]] = []
     broken: list[tuple[str, Exception]] = []
     for path in list(files):
@@ -30,7 +34,7 @@ def fold(store: "Store", state: "State", files: "list[str]") -> "State":
     while failed := _all(store, state, records):
         broken.append(failed)
         records = [pair for pair in records if pair[0] != failed[0]]
-        state = document.decode(before) or state
+        state, _ = store.load()
     marks = [path for path, record in records if record is None]
     if marks:  # only after an update that failed, or a loss
         from holdfast.state import degraded

@@ -255,14 +255,17 @@ class Store:
 
         return folding.read(self)
 
-    def glance(self) -> "State":
+    def glance(self, *, lazily: bool = False) -> "State":
         """The state as it was last written; cheaper than `read`, and may lack what waits in the spool.
+
+        Args:
+            lazily: whether it may be a Lazy one.
 
         Raises:
             StateCorrupt, OSError: as `read`.
         """
         try:
-            state = document.decode(read(self.path))
+            state = document.decode(read(self.path), lazily=lazily)
             if state is not None and state["schema_version"] == document.SCHEMA_VERSION:
                 return state
         except OSError:
