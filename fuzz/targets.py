@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast import hook, hosts, lean, moments, spooled
+from holdfast import failing, hook, hosts, lean, moments, spooled
 from holdfast.errors import HoldfastError, StateCorrupt, ValidationFailed
 from holdfast.events import KINDS, OUTCOMES, Event
 from holdfast.install import record, registration, settings_edit, targets
@@ -120,10 +120,10 @@ class Shop:
         run = hook.Run(host)
         failed: list[BaseException] = []
 
-        def rescued(_event: object, error: BaseException) -> None:
+        def rescued(_run: object, _event: object, error: BaseException) -> None:
             failed.append(error)
 
-        with put(lean, "drain", lambda _fd, _limit=-1: data), put(run, "_rescue", rescued):
+        with put(lean, "drain", lambda _fd, _limit=-1: data), put(failing, "rescue", rescued):
             answer = run.answer()
         if failed:
             raise failed[0]
