@@ -184,10 +184,7 @@ def _fill(folder: str, package: str, content: dict[str, bytes]) -> None:
     os.makedirs(os.path.join(folder, "hooks"))
     for name, data in content.items():
         if os.path.dirname(name) == "hooks":
-            with open(os.path.join(folder, name), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            _write(os.path.join(folder, name), data)
     for place, folders, names in os.walk(package):
         folders[:] = [name for name in folders if name not in LEFT_OUT]
         target = os.path.join(folder, PACKAGE, os.path.relpath(place, package))
@@ -202,9 +199,17 @@ def _fill(folder: str, package: str, content: dict[str, bytes]) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    """Copy a file with its times: what pip has compiled counts only as long as its module keeps them."""
-    shutil.copy2(source, target)
-    with open(target, "rb") as file:
+    with open(source, "rb") as file:
+        _write(target, file.read(), source)
+
+
+def _write(path: str, data: bytes, source: str = "") -> None:
+    """Write a file, on the disk when this returns, with the times of `source` if that is given."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        if source:  # what pip has compiled counts only as long as its module keeps its times
+            shutil.copystat(source, path)
         os.fsync(file.fileno())
 
 
