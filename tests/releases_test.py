@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+import holdfast
 from firing import PLUGIN, ROOT, edit_call, host_env, make_project, state_of
 from holdfast import bytecode, start
+from holdfast.doctor import health
 from holdfast.errors import DiskFull, HoldfastError
 from holdfast.install import bootstrap, environment, releases
 from installing import install_py
@@ -219,9 +221,10 @@ def test_a_hook_that_is_running_goes_on_with_the_modules_of_its_own_release(pref
 
 
 def test_the_hooks_of_a_release_start_from_its_file_of_bytecode(prefix, tmp_path, project):
-    name = put(prefix, another(tmp_path / "1", "1.0"))
+    name = put(prefix, another(tmp_path / "1", holdfast.__version__))  # as the project's index is
     folder = str(prefix / "releases" / name / "plugin" / "holdfast")
     assert bytecode._made_from(start.file_name(folder)) == (os.stat(folder).st_mtime_ns, folder, start.interpreter())
+    fire(prefix, project)  # makes the state, which is cold
     words = [sys.executable, "-I", "-S", "-v", str(prefix / "hooks" / "post_tool_use.py"), "--host", "claude"]
     given = json.dumps(edit_call("claude", project, "src/a.py")).encode()
     done = subprocess.run(words, input=given, env=host_env("claude", project), capture_output=True, check=True)
@@ -323,31 +326,48 @@ def test_two_installations_at_once_leave_one_whole_release_live(prefix, tmp_path
     assert counted(project) == 1
 
 
-def test_links_into_a_package_are_moved_over_with_all_that_is_in_it(prefix, tmp_path, project):
-    hooks, package = another(tmp_path / "site", "0.9")
-    (Path(package) / "bundle").mkdir()
-    os.rename(hooks, Path(package) / "bundle" / "hooks")
-    link_into_the_package(prefix, Path(package))
-    releases.keep(str(prefix))
-    shutil.rmtree(package)
-    assert releases.live(str(prefix)).startswith("0.9-")
-    fire(prefix, project)
-    assert counted(project) == 1
-
-
-def test_while_pip_is_at_work_the_release_that_is_live_stays(prefix, tmp_path, monkeypatch):
+@pytest.fixture
+def site(prefix, tmp_path, monkeypatch):
+    """A package that pip brought into the prefix, whose `holdfast` runs; its folder."""
     hooks, package = another(tmp_path / "site", "1.0")
     (Path(package) / "bundle").mkdir()
     os.rename(hooks, Path(package) / "bundle" / "hooks")
     monkeypatch.setattr(sys, "prefix", str(prefix))
     monkeypatch.setattr(environment.holdfast, "__file__", str(Path(package) / "__init__.py"))
     environment.mark(str(prefix), environment.MARKER, {"complete": True})
+    return Path(package)
+
+
+def test_links_into_a_package_are_moved_over_with_all_that_is_in_it(prefix, site, project):
+    link_into_the_package(prefix, site)
+    releases.keep(str(prefix))
+    shutil.rmtree(site)
+    assert releases.live(str(prefix)).startswith("1.0-")
+    fire(prefix, project)
+    assert counted(project) == 1
+
+
+def test_while_pip_is_at_work_the_release_that_is_live_stays(prefix, site):
     environment.running()
     first = releases.live(str(prefix))
-    (Path(package) / "hook.py").unlink()
+    (site / "hook.py").unlink()
     environment.mark(str(prefix), environment.MARKER, {"complete": False})
     assert environment.running().hooks == str(prefix / "hooks")
     assert releases.live(str(prefix)) == first and names(prefix) == {first}
+
+
+def test_the_doctor_says_when_an_upgrade_stopped_before_its_hooks_were_live(prefix, site, project):
+    def said():
+        return [found.remedy for found in health.findings(str(project / ".holdfast")) if found.check == "environment"]
+
+    environment.running()
+    assert said() == []
+    (site / "hook.py").write_text("# of the next release\n")
+    assert said() == ["run install.py again"]
+    environment.running()
+    assert said() == []
+    (prefix / "plugin" / "holdfast" / "start.py").unlink()
+    assert said() == ["run install.py again"]
 
 
 def test_what_is_left_out_of_a_release_is_nothing_that_hooks_import():

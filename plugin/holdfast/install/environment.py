@@ -80,11 +80,11 @@ def running(*, mend: bool = True) -> Runtime:
     Raises:
         HoldfastError: there are no hooks beside this package, or the links cannot be made.
     """
-    package = os.path.dirname(os.path.abspath(holdfast.__file__))
+    package = _package()
     checkout = os.path.dirname(os.path.dirname(package))
     if os.path.isdir(os.path.join(checkout, "hooks")) and os.path.basename(os.path.dirname(package)) == "plugin":
         return Runtime(sys.executable, os.path.join(checkout, "hooks"), os.path.join(checkout, "manifests"))
-    if not os.path.isdir(os.path.join(package, "bundle", "hooks")):
+    if not os.path.isdir(_hooks(package)):
         raise HoldfastError(f"{package} carries no hooks: install holdfast again")
     if is_ours(sys.prefix):
         base, interpreter = sys.prefix, python(sys.prefix)
@@ -93,13 +93,33 @@ def running(*, mend: bool = True) -> Runtime:
     if mend and base == sys.prefix and not WINDOWS:
         # else pip is at work on the package or was killed at it
         if (marker(base) or {}).get("complete") or not releases.live(base):
-            releases.put_live(base, os.path.join(package, "bundle", "hooks"), package)
+            releases.put_live(base, _hooks(package), package)
     elif mend:
         files.make_folder(base)
         link(base, package)
         with contextlib.suppress(OSError):  # hooks then start from the modules, a little slower
             bytecode.bundle(os.path.join(base, "plugin", "holdfast"))  # as hooks see it
     return Runtime(interpreter, os.path.join(base, "hooks"), os.path.join(package, "bundle", "manifests"))
+
+
+def _package() -> str:
+    return os.path.dirname(os.path.abspath(holdfast.__file__))
+
+
+def _hooks(package: str) -> str:
+    return os.path.join(package, "bundle", "hooks")
+
+
+def out_of_step() -> bool:
+    """Whether this process belongs to a private environment whose hooks are of another release, or damaged.
+
+    Raises:
+        OSError: this release cannot be read.
+    """
+    package = _package()
+    if WINDOWS or not is_ours(sys.prefix) or not os.path.isdir(_hooks(package)):
+        return False
+    return not releases.serves(sys.prefix, _hooks(package), package)
 
 
 def link(prefix: str, package: str) -> None:

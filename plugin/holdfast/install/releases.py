@@ -52,6 +52,15 @@ def live(prefix: str) -> str:
     return name if there else ""
 
 
+def serves(prefix: str, hooks: str, package: str) -> bool:
+    """Whether the hooks of PREFIX are those of `hooks`, whole, with the modules of `package`.
+
+    Raises:
+        OSError: these cannot be read.
+    """
+    return live(prefix) == _name(os.path.join(prefix, RELEASES), _wanted(hooks, package))
+
+
 def put_live(prefix: str, hooks: str, package: str, *, bundled: bool = True) -> None:
     """Let the hooks of PREFIX be those of `hooks`, with the modules of `package`; nothing is done where they are.
 
