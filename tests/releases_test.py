@@ -19,7 +19,7 @@ import holdfast
 from firing import PLUGIN, ROOT, edit_call, host_env, make_project, state_of
 from holdfast import bytecode, start
 from holdfast.doctor import health
-from holdfast.errors import DiskFull, HoldfastError
+from holdfast.errors import DiskFull, HoldfastError, PermissionDenied
 from holdfast.install import bootstrap, environment, releases
 from installing import install_py
 
@@ -89,7 +89,7 @@ def another(folder, version, **more):
 @pytest.fixture
 def prefix(tmp_path):
     """A prefix that has an interpreter and nothing else."""
-    folder = tmp_path / "pre fix"
+    folder = tmp_path / "it's hooks, é"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
     return folder
@@ -336,6 +336,23 @@ def site(prefix, tmp_path, monkeypatch):
     monkeypatch.setattr(environment.holdfast, "__file__", str(Path(package) / "__init__.py"))
     environment.mark(str(prefix), environment.MARKER, {"complete": True})
     return Path(package)
+
+
+def test_a_package_that_is_gone_or_has_a_folder_that_cannot_be_read_is_not_put_live(prefix, tmp_path, monkeypatch):
+    hooks, package = another(tmp_path / "1", "1.0")
+    with pytest.raises(HoldfastError):
+        put(prefix, (hooks, f"{package}-gone"))
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("state"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everywhere
+    with pytest.raises(PermissionDenied):
+        put(prefix, (hooks, package))
+    assert releases.live(str(prefix)) == ""
 
 
 def test_links_into_a_package_are_moved_over_with_all_that_is_in_it(prefix, site, project):

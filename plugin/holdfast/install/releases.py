@@ -29,7 +29,7 @@ from holdfast.install import files
 from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 CURRENT, RELEASES = "current", "releases"
 PARTS = ("hooks", "plugin", CURRENT, RELEASES)
@@ -37,7 +37,6 @@ LINKS = tuple((name, os.path.join(CURRENT, name)) for name in ("plugin", "hooks"
 PACKAGE = os.path.join("plugin", "holdfast")
 LOCK, TEMPORARY = "lock", ".tmp"
 LEFT_OUT = ("bundle", "cli", "doctor")  # of the package: hooks import nothing of it
-UNREAD = (*LEFT_OUT, "__pycache__")
 VERSION = re.compile(rb'^__version__ = "([\w.+-]+)"', re.MULTILINE)
 
 
@@ -131,12 +130,27 @@ def _wanted(hooks: str, package: str) -> dict[str, bytes]:
     return found | {os.path.join(PACKAGE, name): data for name, data in _read(package).items()}
 
 
+def _walk(package: str) -> Iterator[tuple[str, list[str]]]:
+    """Each folder of a package, or of a release, but for what is left out; with the names of the files in it.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, folders, names in os.walk(package, onerror=refuse):
+        if place == package:
+            folders[:] = [name for name in folders if name not in LEFT_OUT]
+        yield place, names
+
+
 def _read(folder: str) -> dict[str, bytes]:
-    """Every file under a folder, but those that are left out and what interpreters keep: {name: bytes}."""
+    """Every file of a package, or of a release, but what interpreters keep: {name: bytes}."""
     found = {}
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in UNREAD]
-        for name in names:
+    for place, names in _walk(folder):
+        for name in names if os.path.basename(place) != "__pycache__" else ():
             path = os.path.join(place, name)
             with open(path, "rb") as file:
                 found[os.path.relpath(path, folder)] = file.read()
@@ -194,8 +208,7 @@ def _fill(folder: str, package: str, content: dict[str, bytes]) -> None:
     for name, data in content.items():
         if os.path.dirname(name) == "hooks":
             _write(os.path.join(folder, name), data)
-    for place, folders, names in os.walk(package):
-        folders[:] = [name for name in folders if name not in LEFT_OUT]
+    for place, names in _walk(package):
         target = os.path.join(folder, PACKAGE, os.path.relpath(place, package))
         os.makedirs(target)
         for name in names:
