@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from firing import FLOW, PLUGIN, make_project
+from installing import installed  # noqa: F401  a fixture
 
 try:
     import pwd

@@ -20,6 +20,7 @@ from holdfast.errors import HoldfastError, LockTimeout, PermissionDenied, Valida
 from holdfast.install import bootstrap, environment, files, locking, record, registration, targets, trial
 from holdfast.install import install as register
 from holdfast.install import uninstall as take_back
+from installing import install_py, run_py
 
 HOSTS = ["claude", "gemini", "codex", "copilot"]  # those with settings; OpenCode is in install_script_test.py
 FILES = {"claude": ".claude/settings.local.json", "gemini": ".gemini/settings.json", "codex": ".codex/hooks.json"}
@@ -631,15 +632,6 @@ def test_one_installation_at_a_time(tmp_path):
 # -- install.py
 
 
-def run_py(*words, checkout=ROOT, **env):
-    """Run install.py as a user would."""
-    keep = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
-    words = [sys.executable, str(checkout / "install.py"), *map(str, words)]
-    return subprocess.run(
-        words, env={**keep, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-
-
 def test_on_a_file_system_without_locks_an_installation_goes_on_without(app, monkeypatch):
     def refuse(_fd):
         raise OSError(errno.ENOLCK, "No locks available")
@@ -761,30 +753,6 @@ def test_the_environment_is_made_from_the_interpreter_behind_every_virtual_envir
 
 
 # -- one real installation
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """A real private environment, made from a copy of this checkout: the folder that holds both, and what was printed."""
-    base = tmp_path_factory.mktemp("real")
-    for name in ("plugin", "hooks", "manifests"):
-        shutil.copytree(ROOT / name, base / "checkout" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("install.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, base / "checkout")
-    before = set(base.rglob("*"))
-    (base / "home").mkdir()
-    (base / "app").mkdir()
-    done = install_py(base, PYTHONPATH=str(base), PIP_REQUIRE_VIRTUALENV="1")
-    if done.returncode == 8:
-        pytest.skip(f"no network: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert set((base / "checkout").rglob("*")) <= before, "something was left behind in the checkout"
-    return base, done.stdout
-
-
-def install_py(base, **env):
-    words = ("--project", base / "app", "--prefix", base / "pre fix")
-    return run_py(*words, checkout=base / "checkout", HOME=str(base / "home"), **env)
 
 
 def test_install_py_sets_a_new_project_up_and_shows_what_the_hooks_say(installed):

@@ -13,9 +13,10 @@ try:
 except ImportError:  # Windows
     posix = None
 
-ALTERING = ("open", "write", "fsync", "ftruncate", "truncate", "link", "rename", "replace", "unlink", "mkdir", "rmdir")
+ALTERING = ("open", "write", "fsync", "ftruncate", "truncate", "link", "symlink", "rename", "replace", "unlink")
+ALTERING += ("mkdir", "rmdir")
 SAME = {"remove": "unlink", "fdatasync": "fsync"}
-UNSEEN = ("sendfile", "copy_file_range", "pwrite", "writev", "symlink")
+UNSEEN = ("sendfile", "copy_file_range", "pwrite", "writev")
 
 
 class _Raw(io.FileIO):

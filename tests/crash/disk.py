@@ -9,6 +9,7 @@ machine had stopped at any step of it. What the model promises is what POSIX doe
   folder may be there and any other not: a file system may write them in another order.
 - A rename is there as a whole or not at all, between two folders too.
 - An fsync of a file does not keep its name, and that of a folder not its files' data.
+- A symbolic link is a name like others: it is there with what it leads to, or not at all.
 
 A process that was killed leaves one of these states, too: the one with all that its steps had done.
 """
@@ -42,10 +43,14 @@ class Sync(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What a crash left. files: {path: number of its content, or None for a folder}; a number may have two names."""
+    """What a crash left. files: {path: number of its content, or None for a folder}; a number may have two names.
+
+    links: {number of a symbolic link: what it leads to}.
+    """
 
     files: dict
     contents: dict
+    links: dict
 
     def materialise(self, folder):
         """Make it real in an empty folder."""
@@ -54,6 +59,8 @@ class Left(NamedTuple):
             place = os.path.join(folder, path)
             if number is None:
                 os.mkdir(place, 0o700)
+            elif number in self.links:
+                os.symlink(self.links[number], place)
             elif number in first:
                 os.link(first[number], place)
             else:
@@ -64,7 +71,7 @@ class Left(NamedTuple):
 
     def key(self):
         """Equal for states that are the same on the disk."""
-        return frozenset(self.files.items()), frozenset(self.contents.items())
+        return frozenset(self.files.items()), frozenset(self.contents.items())  # a link's number tells where it leads
 
 
 class Recording:
@@ -81,6 +88,7 @@ class Recording:
         self._numbers = itertools.count(TOP + 1)
         self._names = {TOP: {}}
         self.current = {}
+        self.links = {}
         self._opened = {}
         self._scan(self.folder, TOP, {})
         self.names = {number: dict(names) for number, names in self._names.items()}
@@ -92,6 +100,9 @@ class Recording:
                 child = next(self._numbers)
                 self._names[child] = {}
                 self._scan(entry.path, child, known)
+            elif entry.is_symlink():
+                child = next(self._numbers)
+                self.links[child] = os.readlink(entry.path)
             else:
                 child = known.setdefault(entry.inode(), next(self._numbers))
                 with open(entry.path, "rb") as file:
@@ -211,6 +222,13 @@ class Recording:
         if old is not None and new is not None:
             self._alter({new[0]: {new[1]: self._names[old[0]][old[1]]}})
 
+    def _did_symlink(self, _result, target, path, *_is_folder):
+        place = self._place(path)
+        if place is not None:
+            number = next(self._numbers)
+            self.links[number] = os.fspath(target)
+            self._alter({place[0]: {place[1]: number}})
+
     def _did_unlink(self, _result, path):
         place = self._place(path)
         if place is not None:
@@ -288,15 +306,15 @@ def _files(recording, steps, names):
 
     def walk(folder, path):
         for name, number in names.get(folder, {}).items():
-            is_file = number in recording.current
+            is_file = number in recording.current or number in recording.links
             files[path + name] = number if is_file else None
             if not is_file:
                 walk(number, f"{path}{name}/")
 
     walk(TOP, "")
-    numbers = sorted({number for number in files.values() if number is not None})
+    numbers = sorted({number for number in files.values() if number in recording.current})
     for contents in itertools.product(*(_contents(versions.get(number, [b""])) for number in numbers)):
-        yield Left(files, dict(zip(numbers, contents, strict=True)))
+        yield Left(files, dict(zip(numbers, contents, strict=True)), recording.links)
 
 
 def _contents(versions):

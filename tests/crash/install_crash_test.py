@@ -14,7 +14,7 @@ from disk import Recording, crashes
 
 from firing import PLUGIN, make_project
 from holdfast import bytecode, start
-from holdfast.install import files, installer, record, trial
+from holdfast.install import files, installer, record, releases, trial
 from holdfast.install import install as register
 from holdfast.install import uninstall as take_back
 from holdfast.lean import os as lean_os
@@ -207,3 +207,88 @@ def test_a_crash_leaves_no_file_of_bytecode_that_is_cut(place):
     assert start.file_name(str(package)).startswith(str(package))
     assert cut(lambda _patch: None) == []
     assert cut(no_fsync_of_files)
+
+
+OLD, NEW = "1.0", "2.0"
+
+
+def version(folder, name):
+    """The smallest package with its hooks; the two folders."""
+    hook = f'VERSION = "{name}"\nPLUGIN = __file__.rpartition("hooks")[0] + "plugin"\n'
+    for path, text in (("hooks/turn_end.py", hook), ("holdfast/__init__.py", f'__version__ = "{name}"\n')):
+        (folder / name / path).parent.mkdir(parents=True)
+        (folder / name / path).write_text(text)
+    return str(folder / name / "hooks"), str(folder / name / "holdfast")
+
+
+def prefix_of(folder, how, old):
+    """A prefix without hooks, with those of a release, or with links into a package."""
+    prefix = folder / "prefix"
+    prefix.mkdir()
+    if how == "release":
+        releases.put_live(str(prefix), *old, bundled=False)
+    elif how == "links":
+        shutil.copytree(old[0], prefix / "lib" / "hooks")
+        shutil.copytree(old[1], prefix / "lib" / "holdfast")
+        (prefix / "hooks").symlink_to("lib/hooks")
+        (prefix / "plugin").symlink_to("lib")
+    return prefix
+
+
+def what_runs(prefix):
+    """The versions of the hook and of the module that it finds; None where there is no hook."""
+    scope = {"__file__": str(prefix / "hooks" / "turn_end.py")}
+    if not os.path.exists(scope["__file__"]):
+        return None
+    try:
+        with open(scope["__file__"]) as file:
+            exec(file.read(), scope)
+        with open(os.path.join(scope["PLUGIN"], "holdfast", "__init__.py")) as file:
+            exec(file.read(), scope)
+        return scope["VERSION"], scope["__version__"]
+    except (OSError, KeyError, NameError, ValueError, SyntaxError) as error:
+        return repr(error)
+
+
+def switched(folder, how, spoil=lambda _patch: None):
+    """What is wrong with the hooks as a crash left them while they were switched, or moved out of a package."""
+    old, new = version(folder, OLD), version(folder, NEW)
+    prefix = prefix_of(folder, how, old)
+    recording = Recording(prefix)
+    with recording, pytest.MonkeyPatch.context() as patch:
+        spoil(patch)
+        if how == "links":
+            releases.keep(str(prefix))
+        else:
+            releases.put_live(str(prefix), *new, bundled=False)
+        recording.mark("done")
+    before = None if how == "nothing" else (OLD, OLD)
+    after = (OLD, OLD) if how == "links" else (NEW, NEW)
+    found, count = set(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _fd: None)
+        for left, due in crashes(recording):
+            count += 1
+            shutil.rmtree(prefix)
+            prefix.mkdir()
+            left.materialise(prefix)
+            runs = what_runs(prefix)
+            if runs != after and (due or runs != before):
+                found.add(CUT)
+            releases.put_live(str(prefix), *new, bundled=False)
+            names = [path.name for path in prefix.rglob("*.tmp")]
+            if what_runs(prefix) != (NEW, NEW) or not releases.live(str(prefix)) or names:
+                found.add("a second run does not mend it")
+    return found, count
+
+
+@pytest.mark.parametrize("how", ["release", "links", "nothing"])
+def test_a_crash_while_releases_are_switched_leaves_hooks_that_run(how, place):
+    found, count = switched(place, how)
+    assert not found
+    assert count > 20, count
+
+
+@pytest.mark.parametrize("spoil", [no_fsync_of_files, no_fsync_of_folders])
+def test_the_model_finds_what_a_missing_protection_can_lose_of_a_release(spoil, place):
+    assert CUT in switched(place, "release", spoil)[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding
 from holdfast.errors import HoldfastError
 from holdfast.hook import FOLDER
+from holdfast.install import environment
 from holdfast.lean import read
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def _environment() -> Iterator[Finding]:
         if os.environ.get(name):
             said = f"{name} is in the environment: hooks that are started without it use another place"
             yield _said("environment", NOTE, said)
+    try:
+        if environment.out_of_step():
+            said = "the hooks are not those of this release: an installation did not end, or they were damaged"
+            yield _said("environment", PROBLEM, said, "run install.py again")
+    except OSError as error:
+        yield _said("environment", PROBLEM, f"this release cannot be read: {error}", "run install.py again")
 
 
 def _workflow(project: Project) -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def project(folder: str, echo: Echo) -> None:
     from holdfast.state.store import home
 
     with _told(echo, folder):
-        environment.running()  # makes the links and the bytecode where they are missing
+        environment.running()  # makes what hooks run from where that is missing
     with _told(echo, folder):
         state = os.path.join(folder, "state.json")
         for path, mode in ((folder, 0o700), (state, 0o600)):

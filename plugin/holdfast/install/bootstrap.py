@@ -28,7 +28,7 @@ from holdfast.errors import (
     ResourcesExhausted,
     ValidationFailed,
 )
-from holdfast.install import environment, files, installer, targets
+from holdfast.install import environment, files, installer, releases, targets
 from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
@@ -354,13 +354,15 @@ def _build(prefix: str, name: str, wanted: dict[str, Any], what: list[str], need
     )
     usable = whole and os.path.exists(os.path.join(prefix, "pyvenv.cfg")) and _works(prefix, ["pip"])
     _say(f"1/3 environment {prefix}, Python {platform.python_version()}" + (": is there" if usable else ""))
+    if not environment.WINDOWS:
+        releases.keep(prefix)
     environment.mark(prefix, name, {**wanted, "complete": False})
     log = os.path.join(prefix, environment.LOG)
     files.remove(log, follow=False)  # of the last time
     if not usable:
         interpreter = _interpreter()
         _check_ensurepip(interpreter)
-        environment.clear(prefix)
+        environment.empty(prefix, interpreter)
         _step([interpreter, "-I", "-m", "venv", "--without-pip", prefix], log, "making the environment")
         # pip by itself, for venv keeps to itself why that failed
         ensurepip = [environment.python(prefix), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]

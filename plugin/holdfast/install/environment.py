@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import holdfast
 from holdfast import bytecode
 from holdfast.errors import HoldfastError, ValidationFailed
-from holdfast.install import files, targets
+from holdfast.install import files, releases, targets
 from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
@@ -73,28 +73,53 @@ def runtime_of(prefix: str, manifests: str) -> Runtime:
 def running(*, mend: bool = True) -> Runtime:
     """What commands run that are registered by this very process; with `mend`, makes the links that they need.
 
-    From a checkout (an editable installation) that is the checkout. From a private environment it is PREFIX. Where pip
-    installed the wheel into another environment, the links are made in its `share/holdfast`.
+    From a checkout (an editable installation) that is the checkout. From a private environment it is PREFIX, with a
+    release of its own for the hooks. Where pip installed the wheel into another environment, and on Windows, the links
+    lead into the package; in another environment they are made in its `share/holdfast`.
 
     Raises:
         HoldfastError: there are no hooks beside this package, or the links cannot be made.
     """
-    package = os.path.dirname(os.path.abspath(holdfast.__file__))
+    package = _package()
     checkout = os.path.dirname(os.path.dirname(package))
     if os.path.isdir(os.path.join(checkout, "hooks")) and os.path.basename(os.path.dirname(package)) == "plugin":
         return Runtime(sys.executable, os.path.join(checkout, "hooks"), os.path.join(checkout, "manifests"))
-    if not os.path.isdir(os.path.join(package, "bundle", "hooks")):
+    if not os.path.isdir(_hooks(package)):
         raise HoldfastError(f"{package} carries no hooks: install holdfast again")
     if is_ours(sys.prefix):
         base, interpreter = sys.prefix, python(sys.prefix)
     else:
         base, interpreter = os.path.join(sys.prefix, "share", "holdfast"), sys.executable
-    if mend:
+    if mend and base == sys.prefix and not WINDOWS:
+        # else pip is at work on the package or was killed at it
+        if (marker(base) or {}).get("complete") or not releases.live(base):
+            releases.put_live(base, _hooks(package), package)
+    elif mend:
         files.make_folder(base)
         link(base, package)
         with contextlib.suppress(OSError):  # hooks then start from the modules, a little slower
             bytecode.bundle(os.path.join(base, "plugin", "holdfast"))  # as hooks see it
     return Runtime(interpreter, os.path.join(base, "hooks"), os.path.join(package, "bundle", "manifests"))
+
+
+def _package() -> str:
+    return os.path.dirname(os.path.abspath(holdfast.__file__))
+
+
+def _hooks(package: str) -> str:
+    return os.path.join(package, "bundle", "hooks")
+
+
+def out_of_step() -> bool:
+    """Whether this process belongs to a private environment whose hooks are of another release, or damaged.
+
+    Raises:
+        OSError: this release cannot be read.
+    """
+    package = _package()
+    if WINDOWS or not is_ours(sys.prefix) or not os.path.isdir(_hooks(package)):
+        return False
+    return not releases.serves(sys.prefix, _hooks(package), package)
 
 
 def link(prefix: str, package: str) -> None:
@@ -111,14 +136,8 @@ def link(prefix: str, package: str) -> None:
         path = os.path.join(prefix, name)
         wanted = os.path.relpath(source, prefix)
         try:
-            if os.path.islink(path) and os.readlink(path) == wanted:
-                continue
-            temporary = f"{path}.{os.getpid()}.tmp"
             try:
-                os.symlink(wanted, temporary, target_is_directory=True)
-                if os.path.isdir(path) and not os.path.islink(path):
-                    shutil.rmtree(path)
-                os.replace(temporary, path)  # hooks that run now find the old one or the new one
+                releases.point(path, wanted)
             except OSError:
                 if not WINDOWS:
                     raise
@@ -197,15 +216,49 @@ def clear(prefix: str) -> None:
     Raises:
         HoldfastError: a part cannot be deleted.
     """
-    for name in (*LINKS, *PARTS):
-        path = os.path.join(prefix, name)
-        try:
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            elif os.path.lexists(path):
-                os.unlink(path)
-        except OSError as error:
-            raise files.explain(error, f"cannot delete {path}") from None
+    for name in (*LINKS, *releases.PARTS, *PARTS):
+        for path in (os.path.join(prefix, name), os.path.join(prefix, name + releases.TEMPORARY)):
+            _delete(path)
+
+
+def _delete(path: str) -> None:
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+    except OSError as error:
+        raise files.explain(error, f"cannot delete {path}") from None
+
+
+def empty(prefix: str, interpreter: str) -> None:
+    """Delete an environment's parts, so that it can be made anew, but for what hooks run from.
+
+    Args:
+        prefix: the environment.
+        interpreter: what runs the hooks from now on; a path outside of any virtual environment.
+
+    Raises:
+        HoldfastError: a part cannot be deleted.
+    """
+    if WINDOWS:
+        clear(prefix)
+        return
+    # Without it the interpreter looks for the standard library where the link leads, so that it is right at each step.
+    _delete(os.path.join(prefix, "pyvenv.cfg"))
+    place = os.path.join(prefix, BIN)
+    if os.path.islink(place):
+        _delete(place)
+    files.make_folder(place)
+    try:
+        releases.point(python(prefix), interpreter)
+    except OSError as error:
+        raise files.explain(error, f"cannot link {python(prefix)}") from None
+    paths = [os.path.join(place, name) for name in os.listdir(place)]
+    paths += [os.path.join(prefix, name) for name in PARTS if name != BIN]
+    for path in paths:
+        if path != python(prefix):
+            _delete(path)
 
 
 def purge(prefix: str, echo: Callable[[str], None], *, dry_run: bool) -> None:
