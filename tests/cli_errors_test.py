@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import importlib.util
+import json
 import os
 import pty
 import subprocess
@@ -14,7 +15,7 @@ import click
 import pytest
 
 from commanding import environment, process, run, state_file
-from firing import make_project, state_of
+from firing import edit_call, fire, make_project, state_of
 from holdfast import __version__
 from holdfast.cli import failures
 from holdfast.cli.root import holdfast
@@ -95,9 +96,42 @@ def test_a_lock_that_is_held_ends_2_within_its_budget(shop, words):
     assert state_file(shop).read_bytes() == before
 
 
-def test_a_budget_that_is_no_number_is_refused(shop):
-    said = run(shop, "mode", "paused", HOLDFAST_LOCK_TIMEOUT="soon")
-    assert said.code == 4 and "HOLDFAST_LOCK_TIMEOUT=soon" in said.err
+@pytest.mark.parametrize("given", ["soon", "nan", "inf", "-inf"])
+def test_a_budget_that_is_no_number_is_refused_and_the_doctor_tells(shop, given):
+    said = run(shop, "mode", "paused", HOLDFAST_LOCK_TIMEOUT=given)
+    assert said.code == 4 and f"HOLDFAST_LOCK_TIMEOUT={given}" in said.err and len(said.err.splitlines()) == 1
+    found = json.loads(run(shop, "doctor", "--json", HOLDFAST_LOCK_TIMEOUT=given).out)["findings"]
+    assert ["environment", "problem"] in [[one["check"], one["level"]] for one in found]
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1", "1e300", ""])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["recovery", "retry", "--timeout", "{}", "--", "true"],
+        ["recovery", "retry", "--delay", "{}", "--", "true"],
+        ["recovery", "retry", "--max-delay", "{}", "--", "true"],
+        ["recovery", "retry", "--attempts", "{}", "--", "true"],
+        ["recovery", "retry", "--on", "{}", "--", "true"],
+        ["recovery", "cleanup", "--days", "{}"],
+        ["lock", "acquire", "deploy", "--timeout", "{}"],
+        ["lock", "acquire", "deploy", "--ttl", "{}"],
+        ["lock", "run", "deploy", "--timeout", "{}", "--", "true"],
+        ["target", "record", "x", "--skipped", "{}"],
+        ["target", "record", "x", "--failed", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_clock_and_no_count_can_take_is_wrong_usage(shop, words, given):
+    said = run(shop, *(given if word == "{}" else word for word in words))
+    assert (said.code, said.out) == (64, ""), said
+    assert len(said.err.splitlines()) == 1 and words[words.index("{}") - 1] in said.err
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1", "1e300", "soon"])
+def test_hooks_are_not_disturbed_by_a_budget_that_is_no_number(shop, given):
+    answer = fire("claude", edit_call("claude", shop, "src/a.py"), shop, env={"HOLDFAST_LOCK_TIMEOUT": given})
+    assert (answer.code, answer.stderr) == (0, "") and state_of(shop)["stats"]["tool_calls"] == 1
 
 
 def test_a_place_that_may_not_be_written_ends_6(shop):

@@ -56,6 +56,12 @@ def _environment() -> Iterator[Finding]:
         if os.environ.get(name):
             said = f"{name} is in the environment: hooks that are started without it use another place"
             yield _said("environment", NOTE, said)
+    from holdfast.project import Project
+
+    try:
+        Project.budget()
+    except HoldfastError as error:
+        yield _said("environment", PROBLEM, f"{error}: commands refuse it, and hooks do not go by it", "unset it")
 
 
 def _workflow(project: Project) -> Iterator[Finding]:
