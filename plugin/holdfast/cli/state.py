@@ -90,14 +90,13 @@ def validate() -> None:
     """
     from holdfast.errors import from_os
     from holdfast.lean import loads
-    from holdfast.lean import read as read_file
     from holdfast.project import Project
     from holdfast.state import document, recovery
 
     store = Project.find().store
     path = store.path
     try:
-        data = read_file(path)
+        data, sealed = recovery.settled(path)
     except FileNotFoundError:
         if recovery.newest_copy(store.folder) is not None:
             raise StateCorrupt(f"{path}: gone; the next update brings back the newest valid copy") from None
@@ -121,7 +120,7 @@ def validate() -> None:
     wrong = [f"{path}: {merge_patch.key(place)}: {message}" for place, message in merge_patch.faults(found)]
     if wrong:
         raise ValidationFailed("\n".join(wrong))
-    edited = "" if document.decode(data) else "; edited by hand, the next update seals it again"
+    edited = "" if sealed else "; edited by hand, the next update seals it again"
     say(f"{path}: valid, revision {found['revision']}{edited}")
 
 

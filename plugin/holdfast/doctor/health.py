@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding
 from holdfast.errors import HoldfastError
 from holdfast.hook import FOLDER
-from holdfast.lean import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,11 +74,11 @@ def _workflow(project: Project) -> Iterator[Finding]:
 
 
 def _state(project: Project) -> Iterator[Finding]:
-    from holdfast.state import document, recovery
+    from holdfast.state import recovery
 
     path = project.store.path
     try:
-        data = read(path)
+        data, state = recovery.settled(path)
     except FileNotFoundError:
         yield _said("state", OK, "no event was kept yet")
         return
@@ -89,7 +88,6 @@ def _state(project: Project) -> Iterator[Finding]:
     if os.name == "posix" and (mode := stat.S_IMODE(os.stat(path).st_mode)) & 0o077:
         said = f"{path} is open to others ({mode:04o})"
         yield _said("state", PROBLEM, said, f"`chmod 600 {path}`, or `holdfast doctor --fix`")
-    state = document.decode(data)
     sealed = state is not None
     if state is None:
         state = recovery.validated(data)
