@@ -7,7 +7,7 @@ are marks of `degraded.py`.
 
 from time import time_ns
 
-from holdfast.lean import dumps, getenv, join, loads, os, read, write
+from holdfast.lean import FILE_TYPE, REGULAR, dumps, getenv, join, loads, os, read, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ AT_ONCE = 200  # files that one update folds; fewer than the identities that the
 RECORD = ".json"
 LOST = ".lost"
 TEMPORARY = ".tmp"
+MARKS = ("lost", "degraded-", "recovered-")  # how their names go on behind the process id
 TRIES = 8  # on a full disk, where others may take the room that was made
 MANY = 3  # files after which who could not fold them looks whether updates fail for good
 
@@ -105,7 +106,27 @@ def waiting(folder: str) -> "list[str]":
         names = os.listdir(spool)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [join(spool, name) for name in sorted(names) if not name.endswith(TEMPORARY)]
+    return [join(spool, name) for name in sorted(names) if _ours(spool, name)]
+
+
+def _ours(spool: str, name: str) -> bool:
+    """Whether it is a record or a mark; what others have put there stays, and holds up nothing.
+
+    A file of another name may be a record too: one that is none is put aside, which tells the user.
+    """
+    at, _, rest = name.partition("-")
+    writer, _, sort = rest.partition(".")
+    named = at.isdecimal() and writer.isdecimal()
+    if named and sort == "json":  # all that thousands of them pay
+        return True
+    return (name.endswith(RECORD) or (named and sort.startswith(MARKS))) and _regular(join(spool, name))
+
+
+def _regular(path: str) -> bool:
+    try:
+        return os.lstat(path).st_mode & FILE_TYPE == REGULAR
+    except OSError:
+        return False
 
 
 def load(path: str) -> "dict[str, Any] | None":
@@ -128,7 +149,7 @@ def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool, names: "li
 
     Args:
         folder: where they are.
-        starts: the names of the files that they were to become; "" where all in the folder is ours. Those that begin
+        starts: the names of the files that they were to become; "" for those of any record or copy. Those that begin
             with a dot are `install.files.replace`'s, with eight random digits before the process id.
         lock_held: whether the caller holds the lock that their writers need: then none of them lives.
         names: what is in the folder, if that is known.
@@ -147,9 +168,13 @@ def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool, names: "li
             if not name.startswith(start):
                 continue
             between, _, writer = name[len(start) : -len(TEMPORARY)].replace("-", ".").rpartition(".")
-            if start and (len(between) != (9 if start[0] == "." else 0) or not writer.isdecimal()):
+            if start:
+                named = len(between) == (9 if start[0] == "." else 0)
+            else:
+                named = between.isdecimal() or between.endswith(RECORD) or name[0] == "."
+            if not named or not writer.isdecimal():
                 continue  # somebody else's file beside ours
-            if lock_held or (writer.isdecimal() and not _alive(writer)):
+            if lock_held or not _alive(writer):
                 _forget(join(folder, name))
     return names
 
