@@ -311,6 +311,44 @@ def test_what_a_terminal_would_obey_is_escaped_on_stderr(shop):
     assert said.code == 4 and "\x1b" not in said.err and "\\x1b[31mred" in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["phase", "set", "{}"], 4),
+        (["signal", "clear", "{}"], 1),
+        (["state", "import", "{}"], 1),
+        (["state", "read", "--out", "no/{}"], 1),
+        (["lock", "run", "x", "--", "{}"], 5),
+        (["recovery", "restore", "{}"], 1),
+        (["recovery", "retry", "--", "{}"], 5),
+        (["target", "record", "x", "{}"], 4),
+        (["target", "status", "{}"], 1),
+        (["task", "done", "{}"], 1),
+        (["workflow", "check", "{}"], 4),
+        (["install", "--project", "{}"], 4),
+        (["hook", "{}", "--host", "claude"], 64),
+    ],
+    ids=str,
+)
+def test_what_was_given_makes_no_second_line_and_none_without_end(shop, words, code):
+    said = run(shop, *(word.format("a\nb") for word in words))
+    assert said.code == code and len(said.err.splitlines()) == 1, said
+    said = run(shop, *(word.format("x" * 5000) for word in words))
+    assert (said.code == code or "File name too long" in said.err) and said.out == "", said
+    assert len(said.err.splitlines()) == 1 and len(said.err) < 1600
+
+
+def test_several_problems_have_a_line_each(shop):
+    (shop / ".holdfast" / "workflow.yaml").write_text("version: 1\nname: a\nphases: 5\nsignals: 6\n")
+    for words in (["workflow", "check"], ["workflow", "show"]):
+        said = run(shop, *words)
+        assert said.code == 4 and len(said.err.splitlines()) == 2
+    run(shop, "state", "init")
+    state_file(shop).write_text('{"mode": 5, "revision": "x"}')
+    said = run(shop, "state", "validate")
+    assert said.code == 4 and sum(line.startswith("holdfast: ") for line in said.err.splitlines()) >= 2
+
+
 def test_text_that_the_locale_cannot_show_is_escaped(shop):
     run(shop, "task", "add", "Überprüfen")
     said = process(shop, "task", "list", PYTHONIOENCODING="ascii")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from commanding import edit_state, environment, run, state_file
+from commanding import edit_state, environment, process, run, state_file
 from firing import FLOW, fire, make_project, shell_call, start
 from holdfast.lean import os as lean_os
 from holdfast.project import Project
@@ -361,6 +361,12 @@ def test_what_is_no_file_is_written_to_and_not_replaced(project, tmp_path):
     assert json.loads(os.read(reader, 1 << 16))["schema_version"] == 1
     os.close(reader)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(project, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    said = process(project, "state", "read", "--out", tmp_path / "pipe")
+    assert said.code == 1 and "nobody reads this pipe" in said.err and len(said.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("project", [kept(1, "null"), kept(2, "null")], indirect=True)

@@ -35,7 +35,10 @@ class Project:
         self.folder = folder
         self.root = os.path.dirname(folder)
         self.index = self._reading(lambda: self._compiled(folder))
-        self.store = open_store(folder, self.index, "command")
+        try:
+            self.store = open_store(folder, self.index, "command")
+        except OSError as error:  # of a state that is kept elsewhere
+            raise from_os(error, folder) from error
         self.outcome: Outcome | None = None  # of the last update
 
     @classmethod

@@ -9,10 +9,11 @@ from typing import Any
 
 from holdfast import dependencies
 from holdfast.cli import output
-from holdfast.errors import DependencyMissing, HoldfastError, ResourcesExhausted, from_os
+from holdfast.errors import DependencyMissing, HoldfastError, Problems, ResourcesExhausted, from_os
 
 USAGE = 64  # click's own 2 stands for a lock that was not free
 INTERRUPTED = 130
+LONGEST, END = 1500, 500  # characters of a line, and of its end
 LIBRARIES = ("click", "filelock", "platformdirs", "pydantic", "pyyaml", "rich", "tenacity")
 # What a file system answers for reasons that are not ours.
 REASONS = (
@@ -38,10 +39,16 @@ def guarded(action: Callable[[], int]) -> int:
             import traceback
 
             traceback.print_exception(error)
-        for part in line.splitlines():
-            output.note(f"holdfast: {part}")
+        # what was given may have line ends too, and is no second message
+        for part in line.splitlines() if isinstance(error, Problems) else filter(None, [line.replace("\n", "\\n")]):
+            output.note(f"holdfast: {_shortened(part)}")
         output.settle()
         return code
+
+
+def _shortened(line: str) -> str:
+    """A line of which one can still see the end: it says what to do. What was given may be of any length."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - END]} … {line[-END:]}"
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

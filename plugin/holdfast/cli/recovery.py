@@ -291,8 +291,10 @@ def gather(project: "Project") -> dict[str, Any]:
 
 def recent(trail: str) -> list[dict[str, Any]]:
     """The last recoveries that the audit trail tells of, newest last."""
+    from holdfast.state.trail import opened
+
     try:
-        with open(trail, "rb") as file:
+        with opened(trail) as file:
             file.seek(max(os.fstat(file.fileno()).st_size - TAIL, 0))
             lines = file.read().splitlines()
     except OSError:

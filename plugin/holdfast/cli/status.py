@@ -182,9 +182,10 @@ def _size(path: str) -> int:
 def _errors(trail: str, since: float) -> dict[str, Any]:
     """What went wrong since a Unix time, by the newest part of the audit trail."""
     from holdfast.lean import loads
+    from holdfast.state.trail import opened
 
     try:
-        with open(trail, "rb") as file:
+        with opened(trail) as file:
             file.seek(max(os.fstat(file.fileno()).st_size - TRAIL, 0))
             lines = file.read().splitlines()
     except OSError:
