@@ -222,7 +222,7 @@ def recover_mode() -> None:
 
 
 @recovery.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def status(as_json: bool) -> None:
     """Show what went wrong, and what would be done about each way to fail.
 

@@ -168,7 +168,7 @@ def reset() -> None:
 
 
 @state.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def status(as_json: bool) -> None:
     """Show how the state document fares. `holdfast status` shows what is in it.
 

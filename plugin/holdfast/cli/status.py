@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 @click.command(cls=Command)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def status(as_json: bool) -> None:
     """Show where the work stands.
 
