@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -309,6 +310,24 @@ def test_warnings_are_silent_once_a_command_has_begun(shop):
 def test_what_a_terminal_would_obey_is_escaped_on_stderr(shop):
     said = run(shop, "phase", "set", "\x1b[31mred")
     assert said.code == 4 and "\x1b" not in said.err and "\\x1b[31mred" in said.err
+
+
+@pytest.mark.parametrize("name", ["backups", "checkpoints", "spool", "locks"])
+@pytest.mark.parametrize("kind", ["a loop", "a file"])
+def test_what_stands_in_a_folders_place_is_named_in_one_line(shop, name, kind):
+    run(shop, "state", "init")
+    path = shop / ".holdfast" / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.symlink_to(path) if kind == "a loop" else path.write_text("x")
+    for words in (["state", "status"], ["recovery", "status"], ["state", "backup"], ["lock", "list"]):
+        said = process(shop, *words)
+        assert said.code == 0 or (said.code == 1 and str(path) in said.err), said
+        assert len(said.err.splitlines()) <= 1 and "internal error" not in said.err
+
+
+def test_a_state_in_a_place_that_cannot_be_is_no_defect(shop):
+    said = run(shop, "audit", HOLDFAST_STATE_FILE="x" * 5000)
+    assert said.code == 1 and "File name too long" in said.err and "internal error" not in said.err
 
 
 @pytest.mark.parametrize(

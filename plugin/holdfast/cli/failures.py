@@ -27,6 +27,8 @@ REASONS = (
     errno.ENOMEM,
     errno.ETIMEDOUT,
 )
+# And where something else stands in a file's or folder's place. All of them name it.
+PLACES = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -73,7 +75,7 @@ def _known(error: BaseException) -> HoldfastError | None:
     if isinstance(error, ImportError) and error.name and not error.name.startswith("holdfast"):
         return DependencyMissing(f"{error.name.partition('.')[0]} cannot be imported: {dependencies.remedy()}")
     if isinstance(error, OSError):
-        if error.errno in REASONS:
+        if error.errno in REASONS + PLACES:
             return from_os(error, "the command")
         try:
             os.getcwd()

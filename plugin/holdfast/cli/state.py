@@ -83,7 +83,9 @@ def _write_into(path: str, text: str) -> None:
     """Write to what is no regular file, and do not wait until somebody reads a pipe."""
 
     def opened(path: str, flags: int) -> int:
-        fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        if not hasattr(os, "O_NONBLOCK"):  # Windows
+            return os.open(path, flags)
+        fd = os.open(path, flags | os.O_NONBLOCK)
         os.set_blocking(fd, True)
         return fd
 
