@@ -1,4 +1,4 @@
-"""The errors that people may see, `Problems` a line for each, with the exit code of the command that ends on it.
+"""The errors that people may see: one line each, with the exit code of the command that ends on it.
 
 Everything else that is raised is a defect, and the command turns it into one line and a log file.
 """
@@ -23,13 +23,13 @@ class StateCorrupt(HoldfastError):
 
 
 class ValidationFailed(HoldfastError):
-    """A workflow, a patch or a settings file says something it must not. Exit code 4."""
+    """A workflow, a patch or a settings file says something it must not, or several things. Exit code 4."""
 
     exit_code = 4
 
-
-class Problems(ValidationFailed):
-    """Several things are said that must not be: the message has a line for each. Exit code 4."""
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 class DependencyMissing(HoldfastError):

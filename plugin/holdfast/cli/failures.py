@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast import dependencies
 from holdfast.cli import output
-from holdfast.errors import DependencyMissing, HoldfastError, Problems, ResourcesExhausted, from_os
+from holdfast.errors import DependencyMissing, HoldfastError, ResourcesExhausted, ValidationFailed, from_os
 
 USAGE = 64  # click's own 2 stands for a lock that was not free
 INTERRUPTED = 130
@@ -41,16 +41,16 @@ def guarded(action: Callable[[], int]) -> int:
             import traceback
 
             traceback.print_exception(error)
-        # what was given may have line ends too, and is no second message
-        for part in line.splitlines() if isinstance(error, Problems) else filter(None, [line.replace("\n", "\\n")]):
+        for part in error.lines if isinstance(error, ValidationFailed) else filter(None, [line]):
             output.note(f"holdfast: {_shortened(part)}")
         output.settle()
         return code
 
 
 def _shortened(line: str) -> str:
-    """A line of which one can still see the end: it says what to do. What was given may be of any length."""
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - END]} … {line[-END:]}"
+    """A line of bounded length that shows its end, which says what to do: what was given may have line ends."""
+    whole = line.replace("\n", "\\n")
+    return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - END]} … {whole[-END:]}"
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

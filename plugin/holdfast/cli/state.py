@@ -11,7 +11,7 @@ from holdfast.cli import status as overview
 from holdfast.cli.access import Done, alter, current, shown
 from holdfast.cli.groups import Group
 from holdfast.cli.output import say, say_json
-from holdfast.errors import HoldfastError, Problems, StateCorrupt, ValidationFailed, from_os
+from holdfast.errors import HoldfastError, StateCorrupt, ValidationFailed, from_os
 
 if TYPE_CHECKING:
     from holdfast.state.document import State
@@ -137,7 +137,7 @@ def validate() -> None:
         )
     wrong = [f"{path}: {merge_patch.key(place)}: {message}" for place, message in merge_patch.faults(found)]
     if wrong:
-        raise Problems("\n".join(wrong))
+        raise ValidationFailed(*wrong)
     edited = "" if sealed else "; edited by hand, the next update seals it again"
     say(f"{path}: valid, revision {found['revision']}{edited}")
 

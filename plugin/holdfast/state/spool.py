@@ -19,6 +19,7 @@ RECORD = ".json"
 LOST = ".lost"
 TEMPORARY = ".tmp"
 MARKS = ("lost", "degraded-", "recovered-")  # how their names go on behind the process id
+AT_LOCKS = (".", "installing.")  # begin the names of temporary files in `locks/`
 TRIES = 8  # on a full disk, where others may take the room that was made
 MANY = 3  # files after which who could not fold them looks whether updates fail for good
 
@@ -171,7 +172,7 @@ def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool, names: "li
             if start:
                 named = len(between) == (9 if start[0] == "." else 0)
             else:
-                named = between.isdecimal() or between.endswith(RECORD) or name[0] == "."
+                named = between.isdecimal() or between.endswith(RECORD) or name.startswith(AT_LOCKS)
             if not named or not writer.isdecimal():
                 continue  # somebody else's file beside ours
             if lock_held or not _alive(writer):

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from holdfast.errors import HoldfastError, PermissionDenied, Problems, ValidationFailed
+from holdfast.errors import HoldfastError, PermissionDenied, ValidationFailed
 from holdfast.workflow.definition import (
     Backups,
     Briefing,
@@ -152,7 +152,7 @@ def check(text: str, name: str) -> tuple[Workflow, list[Problem]]:
 
 def _refusal(problems: list[Problem]) -> ValidationFailed:
     ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
-    return Problems("\n".join(dict.fromkeys(map(str, ordered))))
+    return ValidationFailed(*dict.fromkeys(map(str, ordered)))
 
 
 class _Source:
