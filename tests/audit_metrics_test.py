@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commanding import run, state_file
+from commanding import process, run, state_file
 from firing import audit_of, edit_call, fire, start
 from holdfast.cli.audit import moment
 from holdfast.errors import ValidationFailed
@@ -44,6 +44,15 @@ def test_the_trail_is_shown_from_its_oldest_file_on_and_torn_lines_are_passed_ov
 
 def test_a_project_without_a_trail_shows_nothing(project):
     assert run(project, "audit") == (0, "", "")
+
+
+@pytest.mark.parametrize("kind", ["/dev/null", "/dev/zero", "a pipe"])
+@pytest.mark.parametrize("words", [["audit"], ["metrics"], ["status"], ["recovery", "status"]], ids=" ".join)
+def test_a_trail_that_is_no_file_is_neither_waited_for_nor_read_without_end(project, tmp_path, kind, words):
+    path = tmp_path / "trail"
+    os.mkfifo(path) if kind == "a pipe" else path.symlink_to(kind)
+    said = process(project, *words, HOLDFAST_AUDIT_LOG=str(path))
+    assert (said.code, said.err) == (0, "")
 
 
 def test_what_a_hook_did_is_one_line_for_people(project):

@@ -3,8 +3,10 @@
 import errno
 import fcntl
 import importlib.util
+import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import click
 import pytest
 
 from commanding import environment, process, run, state_file
-from firing import make_project, state_of
+from firing import edit_call, fire, make_project, state_of
 from holdfast import __version__
 from holdfast.cli import failures
 from holdfast.cli.root import holdfast
@@ -95,9 +97,42 @@ def test_a_lock_that_is_held_ends_2_within_its_budget(shop, words):
     assert state_file(shop).read_bytes() == before
 
 
-def test_a_budget_that_is_no_number_is_refused(shop):
-    said = run(shop, "mode", "paused", HOLDFAST_LOCK_TIMEOUT="soon")
-    assert said.code == 4 and "HOLDFAST_LOCK_TIMEOUT=soon" in said.err
+@pytest.mark.parametrize("given", ["soon", "nan", "inf", "-inf"])
+def test_a_budget_that_is_no_number_is_refused_and_the_doctor_tells(shop, given):
+    said = run(shop, "mode", "paused", HOLDFAST_LOCK_TIMEOUT=given)
+    assert said.code == 4 and f"HOLDFAST_LOCK_TIMEOUT={given}" in said.err and len(said.err.splitlines()) == 1
+    found = json.loads(run(shop, "doctor", "--json", HOLDFAST_LOCK_TIMEOUT=given).out)["findings"]
+    assert ["environment", "problem"] in [[one["check"], one["level"]] for one in found]
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1", "1e300", ""])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["recovery", "retry", "--timeout", "{}", "--", "true"],
+        ["recovery", "retry", "--delay", "{}", "--", "true"],
+        ["recovery", "retry", "--max-delay", "{}", "--", "true"],
+        ["recovery", "retry", "--attempts", "{}", "--", "true"],
+        ["recovery", "retry", "--on", "{}", "--", "true"],
+        ["recovery", "cleanup", "--days", "{}"],
+        ["lock", "acquire", "deploy", "--timeout", "{}"],
+        ["lock", "acquire", "deploy", "--ttl", "{}"],
+        ["lock", "run", "deploy", "--timeout", "{}", "--", "true"],
+        ["target", "record", "x", "--skipped", "{}"],
+        ["target", "record", "x", "--failed", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_clock_and_no_count_can_take_is_wrong_usage(shop, words, given):
+    said = run(shop, *(given if word == "{}" else word for word in words))
+    assert (said.code, said.out) == (64, ""), said
+    assert len(said.err.splitlines()) == 1 and words[words.index("{}") - 1] in said.err
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1", "1e300", "soon"])
+def test_hooks_are_not_disturbed_by_a_budget_that_is_no_number(shop, given):
+    answer = fire("claude", edit_call("claude", shop, "src/a.py"), shop, env={"HOLDFAST_LOCK_TIMEOUT": given})
+    assert (answer.code, answer.stderr) == (0, "") and state_of(shop)["stats"]["tool_calls"] == 1
 
 
 def test_a_place_that_may_not_be_written_ends_6(shop):
@@ -275,6 +310,62 @@ def test_warnings_are_silent_once_a_command_has_begun(shop):
 def test_what_a_terminal_would_obey_is_escaped_on_stderr(shop):
     said = run(shop, "phase", "set", "\x1b[31mred")
     assert said.code == 4 and "\x1b" not in said.err and "\\x1b[31mred" in said.err
+
+
+@pytest.mark.parametrize("name", ["backups", "checkpoints", "spool", "locks"])
+@pytest.mark.parametrize("kind", ["a loop", "a file"])
+def test_what_stands_in_a_folders_place_is_named_in_one_line(shop, name, kind):
+    run(shop, "state", "init")
+    path = shop / ".holdfast" / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.symlink_to(path) if kind == "a loop" else path.write_text("x")
+    for words in (["state", "status"], ["recovery", "status"], ["state", "backup"], ["lock", "list"]):
+        said = process(shop, *words)
+        assert said.code == 0 or (said.code == 1 and str(path) in said.err), said
+        assert len(said.err.splitlines()) <= 1 and "internal error" not in said.err
+
+
+def test_a_state_in_a_place_that_cannot_be_is_no_defect(shop):
+    said = run(shop, "audit", HOLDFAST_STATE_FILE="x" * 5000)
+    assert said.code == 1 and "File name too long" in said.err and "internal error" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["phase", "set", "{}"], 4),
+        (["signal", "clear", "{}"], 1),
+        (["state", "import", "{}"], 1),
+        (["state", "read", "--out", "no/{}"], 1),
+        (["lock", "run", "x", "--", "{}"], 5),
+        (["recovery", "restore", "{}"], 1),
+        (["recovery", "retry", "--", "{}"], 5),
+        (["target", "record", "x", "{}"], 4),
+        (["target", "status", "{}"], 1),
+        (["task", "done", "{}"], 1),
+        (["workflow", "check", "{}"], 4),
+        (["install", "--project", "{}"], 4),
+        (["hook", "{}", "--host", "claude"], 64),
+    ],
+    ids=str,
+)
+def test_what_was_given_makes_no_second_line_and_none_without_end(shop, words, code):
+    said = run(shop, *(word.format("a\nb") for word in words))
+    assert said.code == code and len(said.err.splitlines()) == 1, said
+    said = run(shop, *(word.format("x" * 5000) for word in words))
+    assert (said.code == code or "File name too long" in said.err) and said.out == "", said
+    assert len(said.err.splitlines()) == 1 and len(said.err) < 1600
+
+
+def test_several_problems_have_a_line_each(shop):
+    (shop / ".holdfast" / "workflow.yaml").write_text("version: 1\nname: a\nphases: 5\nsignals: 6\n")
+    for words in (["workflow", "check"], ["workflow", "show"]):
+        said = run(shop, *words)
+        assert said.code == 4 and len(said.err.splitlines()) == 2
+    run(shop, "state", "init")
+    state_file(shop).write_text('{"mode": 5, "revision": "x"}')
+    said = run(shop, "state", "validate")
+    assert said.code == 4 and sum(line.startswith("holdfast: ") for line in said.err.splitlines()) >= 2
 
 
 def test_text_that_the_locale_cannot_show_is_escaped(shop):

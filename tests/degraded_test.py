@@ -194,6 +194,16 @@ def test_what_a_hook_failed_of_is_named_by_the_commands_exit_codes():
     assert set(degraded.REASONS) <= set(range(11))
 
 
+def test_a_folder_that_is_called_like_a_mark_is_none(tmp_path):
+    shop = make_project(tmp_path / "shop.degraded-7" / "shop.recovered-2")
+    spool.put(str(shop / ".holdfast"), {"id": "waits"})
+    degraded.mark(str(shop / ".holdfast"), spool.LOST)
+    assert json.loads(run(shop, "state", "read").out)["degraded_mode"]["enabled"] is False
+    assert degraded.enter(str(shop / ".holdfast"), 2)
+    assert run(shop, "phase", "set", "build").code == 0
+    assert state_of(shop)["stats"]["recoveries"] == 1
+
+
 def test_marks_of_another_release_do_no_harm(tmp_path):
     shop = make_project(tmp_path / "shop")
     (shop / ".holdfast" / "spool").mkdir()

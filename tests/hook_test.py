@@ -292,6 +292,36 @@ def test_something_in_the_spools_place_is_put_aside(project):
     assert state_of(project)["stats"]["tool_calls"] == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pipe and links")
+def test_what_others_put_into_the_spool_holds_up_nothing_and_stays(project, tmp_path):
+    """A folder, a pipe, a link, and files that are named like nothing of ours."""
+    fire("claude", start("claude", project), project)
+    folder = project / ".holdfast" / "spool"
+    folder.mkdir()
+    (tmp_path / "theirs.json").write_text('{"their": "own"}')
+    for name in ("x", "y.json", "1-1.lost", "1-1.degraded-7", "2-1.json", "z.tmp", "3-9999999.tmp"):
+        (folder / name).mkdir()
+    os.mkfifo(folder / "pipe.json")
+    (folder / "link.json").symlink_to(tmp_path / "theirs.json")
+    for name in ("README", ".hidden", "notes-9999999.tmp", "README.tmp"):
+        (folder / name).write_text("theirs")
+    theirs = {*os.listdir(folder)}
+    with open(project / ".holdfast" / "state.lock", "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        fire("claude", edit_call("claude", project, "src/a.py"), project, env={"HOLDFAST_LOCK_TIMEOUT": "0"})
+    for given in (edit_call("claude", project, "src/b.py"), start("claude", project, "resume")):
+        answer = fire("claude", given, project)
+        assert (answer.code, answer.stderr) == (0, "")
+    assert run(project, "phase", "set", "build").code == 0
+    assert run(project, "recovery", "cleanup").code == 0
+    state = state_of(project)
+    assert (state["stats"]["tool_calls"], state["stats"]["recoveries"], state["notices"]) == (2, 0, [])
+    assert {*os.listdir(folder)} == theirs and (folder / "README").read_text() == "theirs"
+    facts = json.loads(run(project, "status", "--json").out)
+    assert facts["degraded_mode"]["enabled"] is False
+    assert [line["decision"] for line in audit_of(project) if line.get("error")] == ["spooled"], "while it was locked"
+
+
 def test_a_call_while_another_process_compiles_the_first_index_is_kept_and_means_what_it_means(project):
     (project / ".holdfast" / "index.json").unlink()
     (project / ".holdfast" / "locks").mkdir(exist_ok=True)

@@ -82,6 +82,58 @@ def commands(app, host):
     return {event: groups[-1]["hooks"][0]["command"] for event, groups in said["hooks"].items()}
 
 
+# -- what comes of where it is registered
+
+
+def told(said, host, word):
+    """The lines of an installation that say `word` of a host."""
+    return [line.strip() for line in said.splitlines() if line.strip().startswith(f"{host}: ") and word in line]
+
+
+def test_copilot_below_the_root_of_a_repository_is_told_what_to_do(app):
+    above = app.parent
+    assert not told(install(app, "copilot"), "copilot", "repository's root")
+    (above / ".git").mkdir()
+    for said in (install(app, "copilot"), install(app, "copilot", dry_run=True)):
+        (line,) = told(said, "copilot", f"only in the repository's root, {above}: ")
+        assert str(app / FILES["copilot"]) in line and "--scope user" in line
+    uninstall(app)
+    for scope, folder in (("user", app), ("project", above)):
+        assert not told(install(folder, "copilot", scope=scope), "copilot", "repository's root")
+    assert not told(install(app, "claude"), "claude", "repository's root")
+
+
+@pytest.mark.parametrize("first", targets.SCOPES)
+def test_a_second_scope_is_told_with_what_comes_of_it_and_how_to_take_one_away(app, first):
+    second = "project" if first == "user" else "user"
+    assert "as well" not in install(app, *targets.HOSTS, scope=first)
+    said = install(app, *targets.HOSTS, scope=second)
+    assert install(app, *targets.HOSTS, scope=second, dry_run=True).count("as well") == len(targets.HOSTS)
+    for name, host in targets.HOSTS.items():
+        (line,) = told(said, name, "registers our hooks as well")
+        assert targets.settings_file(host, first, str(app)) in line
+        assert f"`holdfast uninstall --scope {first} --host {name}`" in line
+        assert ("runs them once" in line) == (name in ("claude", "gemini"))
+        assert ("a session's start is told twice" in line) == (name == "codex")
+        uninstall(app, name, scope=first)
+    assert "as well" not in install(app, *targets.HOSTS, scope=second)
+
+
+def test_hooks_in_the_other_scope_that_are_not_the_same_run_twice(app, home):
+    install(app, "claude", scope="user")
+    path = home / ".claude" / "settings.json"
+    path.write_text(path.read_text().replace("2>/dev/null", "2> /dev/null"))
+    (line,) = told(install(app, "claude"), "claude", "as well")
+    assert "starts two hooks" in line and "told twice" in line
+
+
+@pytest.mark.parametrize("text", ["{", '{"hooks": 5}', "[]"])
+def test_settings_of_the_other_scope_that_do_not_read_are_no_matter(app, home, text):
+    (home / ".claude").mkdir()
+    (home / ".claude" / "settings.json").write_text(text)
+    assert "as well" not in install(app, "claude")
+
+
 # -- other people's settings
 
 

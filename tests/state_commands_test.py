@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from commanding import edit_state, environment, run, state_file
+from commanding import edit_state, environment, process, run, state_file
 from firing import FLOW, fire, make_project, shell_call, start
 from holdfast.lean import os as lean_os
-from holdfast.state import backups, document, holder, restoring
+from holdfast.project import Project
+from holdfast.state import backups, document, holder, recovery, restoring, store
 
 
 def kept(keep, days):
@@ -92,6 +93,56 @@ def test_backups_are_listed_newest_first_and_damaged_ones_are_marked(project):
         file.write(b"{}")
     assert not next(copy for copy in listed(project) if copy["reason"] == "b1")["valid"]
     assert "damaged" in run(project, "state", "backups").out
+
+
+def reads_while_an_update_writes(project, monkeypatch, name):
+    """Let who reads the file `name` next open it, and find what an update has half written over it meanwhile."""
+    real, write, seen = recovery.read, store.write, []
+
+    def slowly(path):
+        if seen or os.path.basename(path) != name:
+            return real(path)
+        with open(path, "rb", buffering=0) as file:
+            opened = os.fstat(file.fileno()).st_ino
+
+            def by_halves(fd, data):
+                write(fd, data[: len(data) // 2])
+                if os.fstat(fd).st_ino == opened:
+                    seen.append(file.read())
+                write(fd, data[len(data) // 2 :])
+
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "write", by_halves)
+                while not seen:
+                    Project.find(str(project)).update(lambda state: state["completed_tasks"].append("x"))
+        return seen[0]
+
+    monkeypatch.setattr(recovery, "read", slowly)
+    return seen
+
+
+@pytest.fixture
+def updated(project):
+    for number in range(3):
+        run(project, "task", "add", f"task {number}")
+    return project
+
+
+def test_a_copy_that_an_update_is_writing_over_is_not_called_damaged(updated, monkeypatch):
+    seen = reads_while_an_update_writes(updated, monkeypatch, backups.OLDER)
+    copies = {copy["reason"]: copy for copy in listed(updated)}
+    assert seen and document.decode(seen[0]) is None
+    assert copies["older"]["valid"] and copies["previous"]["valid"]
+
+
+def test_a_state_that_updates_write_over_once_it_was_opened_is_not_called_damaged(updated, monkeypatch):
+    seen = reads_while_an_update_writes(updated, monkeypatch, "state.json")
+    said = run(updated, "state", "validate")
+    assert seen and (said.code, said.err) == (0, ""), said
+    assert "edited" not in said.out
+    seen = reads_while_an_update_writes(updated, monkeypatch, "state.json")
+    found = {one["check"]: one for one in json.loads(run(updated, "doctor", "--json").out)["findings"]}
+    assert seen and found["state"]["level"] == "ok"
 
 
 def test_a_valid_state_is_not_replaced_without_force(project):
@@ -310,6 +361,12 @@ def test_what_is_no_file_is_written_to_and_not_replaced(project, tmp_path):
     assert json.loads(os.read(reader, 1 << 16))["schema_version"] == 1
     os.close(reader)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(project, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    said = process(project, "state", "read", "--out", tmp_path / "pipe")
+    assert said.code == 1 and "nobody reads this pipe" in said.err and len(said.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("project", [kept(1, "null"), kept(2, "null")], indirect=True)

@@ -188,6 +188,16 @@ def test_a_fold_that_was_killed_before_it_unlinked_is_not_folded_twice(store, fo
     assert not spool.waiting(str(folder))
 
 
+def test_what_cannot_be_read_at_the_head_of_the_spool_holds_up_nothing(folder, monkeypatch):
+    monkeypatch.setattr(folding, "AT_ONCE", 4)
+    for number in range(5):
+        (folder / "spool" / f"{number}-1.json").mkdir(parents=True)
+    spool.put(str(folder), {"id": "a"})
+    outcome = Store(str(folder), fold).update(bump, 0)
+    assert outcome.folded == 1
+    assert len(spool.waiting(str(folder))) == 5, "they stay"
+
+
 def test_a_full_spool_is_folded_in_parts_and_all_of_it(store, folder, monkeypatch):
     monkeypatch.setattr(folding, "AT_ONCE", 4)
     for number in range(11):

@@ -23,9 +23,13 @@ class StateCorrupt(HoldfastError):
 
 
 class ValidationFailed(HoldfastError):
-    """A workflow, a patch or a settings file says something it must not. Exit code 4."""
+    """A workflow, a patch or a settings file says something it must not, or several things. Exit code 4."""
 
     exit_code = 4
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 class DependencyMissing(HoldfastError):

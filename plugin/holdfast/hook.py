@@ -221,9 +221,12 @@ def budget(moment: str) -> float:
     """Seconds to wait for the state's lock."""
     asked = getenv("HOLDFAST_LOCK_TIMEOUT")
     try:
-        return max(0.0, min(float(asked), LONGEST_WAIT))
+        seconds = float(asked)
+        if abs(seconds) >= 0:  # it is a number
+            return max(0.0, min(seconds, LONGEST_WAIT))
     except ValueError:
-        return BUDGET_AT_END if moment == "session_end" else BUDGET
+        pass
+    return BUDGET_AT_END if moment == "session_end" else BUDGET
 
 
 def waits(state: "dict[str, Any]", event: "Event") -> bool:

@@ -1,6 +1,7 @@
 """A project with a `.holdfast` folder, as commands use it: the workflow and the state behind one name. Cold."""
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,10 @@ class Project:
         self.folder = folder
         self.root = os.path.dirname(folder)
         self.index = self._reading(lambda: self._compiled(folder))
-        self.store = open_store(folder, self.index, "command")
+        try:
+            self.store = open_store(folder, self.index, "command")
+        except OSError as error:  # of a state that is kept elsewhere
+            raise from_os(error, folder) from error
         self.outcome: Outcome | None = None  # of the last update
 
     @classmethod
@@ -270,9 +274,12 @@ class Project:
         if not asked:
             return BUDGET
         try:
-            return max(0.0, float(asked))
+            seconds = float(asked)
         except ValueError:
-            raise ValidationFailed(f"HOLDFAST_LOCK_TIMEOUT={asked}: not a number of seconds") from None
+            seconds = math.nan
+        if not math.isfinite(seconds):
+            raise ValidationFailed(f"HOLDFAST_LOCK_TIMEOUT={asked}: not a number of seconds")
+        return max(0.0, seconds)
 
     def recovered(self) -> "State":
         """The state, brought back from a copy first if it is damaged.

@@ -21,7 +21,7 @@ ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sig
 @click.argument("hosts", metavar="[HOST]...", nargs=-1, type=click.Choice(NAMES))
 @click.option("--live", is_flag=True, help="Also run the CLIs that are found, against a scripted model.")
 @click.option("--fix", is_flag=True, help="First mend what is Holdfast's own to mend; trust is never given.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def doctor(hosts: tuple[str, ...], live: bool, fix: bool, as_json: bool) -> None:
     """Find out whether the hooks run, and say in one line each what keeps them from it.
 

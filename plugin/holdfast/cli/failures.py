@@ -9,10 +9,11 @@ from typing import Any
 
 from holdfast import dependencies
 from holdfast.cli import output
-from holdfast.errors import DependencyMissing, HoldfastError, ResourcesExhausted, from_os
+from holdfast.errors import DependencyMissing, HoldfastError, ResourcesExhausted, ValidationFailed, from_os
 
 USAGE = 64  # click's own 2 stands for a lock that was not free
 INTERRUPTED = 130
+LONGEST, END = 1500, 500  # characters of a line, and of its end
 LIBRARIES = ("click", "filelock", "platformdirs", "pydantic", "pyyaml", "rich", "tenacity")
 # What a file system answers for reasons that are not ours.
 REASONS = (
@@ -26,6 +27,8 @@ REASONS = (
     errno.ENOMEM,
     errno.ETIMEDOUT,
 )
+# And where something else stands in a file's or folder's place. All of them name it.
+PLACES = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -38,10 +41,16 @@ def guarded(action: Callable[[], int]) -> int:
             import traceback
 
             traceback.print_exception(error)
-        for part in line.splitlines():
-            output.note(f"holdfast: {part}")
+        for part in error.lines if isinstance(error, ValidationFailed) else filter(None, [line]):
+            output.note(f"holdfast: {_shortened(part)}")
         output.settle()
         return code
+
+
+def _shortened(line: str) -> str:
+    """A line of bounded length that shows its end, which says what to do: what was given may have line ends."""
+    whole = line.replace("\n", "\\n")
+    return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - END]} … {whole[-END:]}"
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
@@ -66,7 +75,7 @@ def _known(error: BaseException) -> HoldfastError | None:
     if isinstance(error, ImportError) and error.name and not error.name.startswith("holdfast"):
         return DependencyMissing(f"{error.name.partition('.')[0]} cannot be imported: {dependencies.remedy()}")
     if isinstance(error, OSError):
-        if error.errno in REASONS:
+        if error.errno in REASONS + PLACES:
             return from_os(error, "the command")
         try:
             os.getcwd()

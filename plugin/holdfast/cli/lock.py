@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdfast.cli.amounts import Amount
 from holdfast.cli.groups import Group
 from holdfast.cli.output import ago, note, say, say_json
 from holdfast.errors import HoldfastError, ValidationFailed
@@ -17,7 +18,7 @@ FREE = 1  # exit code of `check`, as for a test that fails
 
 _TIMEOUT = click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Amount(),
     metavar="S",
     help="Seconds to wait; HOLDFAST_LOCK_TIMEOUT, else 30, by default. 0 tries once.",
 )
@@ -42,7 +43,7 @@ def lock() -> None:
 @_TIMEOUT
 @_SHARED
 @click.option("--meta", "text", metavar="JSON", help="A JSON object for others to see, at most 4 KiB.")
-@click.option("--ttl", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds until it runs out.")
+@click.option("--ttl", type=Amount(above=True), metavar="S", help="Seconds until it runs out.")
 @_OWNER
 def acquire(  # noqa: PLR0913, PLR0917  the options
     name: str, timeout: "float | None", shared: bool, text: "str | None", ttl: "float | None", owner: "int | None"

@@ -10,15 +10,14 @@ from holdfast.cli.output import ago, say, say_json
 
 @click.command(cls=Command)
 @click.option("--since", metavar="T", help="From so long ago on (30s, 10min, 2h, 3d), or from a time (ISO 8601).")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def metrics(since: "str | None", as_json: bool) -> None:
     """Show what hooks cost, what failed, and how the state grows.
 
     The figures come from the audit trail, which goes back some 20 MB, and from the project's folder. A hook's
     duration is measured from when its modules are loaded.
 
-    Keys of --json; more may come, none goes or changes its meaning. Times are Unix times in seconds; a spread is
-    {count, p50, p95, p99, max} in milliseconds, null where count is 0.
+    Keys of --json; more may come, none goes or changes its meaning. Times are Unix times in seconds.
       since, until    the first and the last record's time, or null
       hooks           {host: {moment: spread of durations}}
       lock_wait_ms    spread of the waits for the state's lock
@@ -32,6 +31,8 @@ def metrics(since: "str | None", as_json: bool) -> None:
       checkpoints     {count, bytes}
       spool           events that wait to be written
       audit_bytes     size of the audit trail with its older files
+
+    A spread is {count, p50, p95, p99, max} in milliseconds, null where count is 0.
 
     Examples:
       holdfast metrics

@@ -67,11 +67,10 @@ def _document(store: "Store") -> "State":
         StateCorrupt: there is none, or a newer release wrote it.
         HoldfastError: it cannot be read.
     """
-    from holdfast.lean import read
     from holdfast.state import document, recovery
 
     try:
-        found = recovery.parsed(read(store.path))
+        found = recovery.parsed(recovery.settled(store.path)[0])
     except FileNotFoundError:
         return {"schema_version": document.SCHEMA_VERSION}  # the first event makes one that needs nothing
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holdfast.cli.access import Done, Unchanged, alter, current
+from holdfast.cli.amounts import Amount
 from holdfast.cli.groups import Group
 from holdfast.cli.output import ago, note, say, say_json
 from holdfast.errors import HoldfastError, ValidationFailed, from_os
@@ -131,7 +132,7 @@ def _facts(found: Any) -> dict[str, Any]:
 @click.option(
     "--days",
     metavar="N",
-    type=click.FloatRange(min=0),
+    type=Amount(),
     default=30,
     show_default=True,
     help="Those older than this go; 0 takes all.",
@@ -221,7 +222,7 @@ def recover_mode() -> None:
 
 
 @recovery.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def status(as_json: bool) -> None:
     """Show what went wrong, and what would be done about each way to fail.
 
@@ -290,8 +291,10 @@ def gather(project: "Project") -> dict[str, Any]:
 
 def recent(trail: str) -> list[dict[str, Any]]:
     """The last recoveries that the audit trail tells of, newest last."""
+    from holdfast.state.trail import opened
+
     try:
-        with open(trail, "rb") as file:
+        with opened(trail) as file:
             file.seek(max(os.fstat(file.fileno()).st_size - TAIL, 0))
             lines = file.read().splitlines()
     except OSError:
@@ -350,7 +353,7 @@ def overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
 @click.option(
     "--delay",
     metavar="S",
-    type=click.FloatRange(min=0),
+    type=Amount(),
     default=1.0,
     show_default=True,
     help="Seconds before the second run; they double from run to run, and vary by half of it.",
@@ -358,7 +361,7 @@ def overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
 @click.option(
     "--max-delay",
     metavar="S",
-    type=click.FloatRange(min=0),
+    type=Amount(),
     default=60.0,
     show_default=True,
     help="Seconds that no delay exceeds.",
@@ -370,7 +373,7 @@ def overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
     "--timeout",
     "limit",
     metavar="S",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(above=True),
     help="Seconds after which a run is ended, with exit code 9; without it a run may last for ever.",
 )
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...", type=click.UNPROCESSED)

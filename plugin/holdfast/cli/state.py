@@ -1,5 +1,6 @@
 """`holdfast state`: the state document itself."""
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from holdfast.cli import status as overview
 from holdfast.cli.access import Done, alter, current, shown
 from holdfast.cli.groups import Group
 from holdfast.cli.output import say, say_json
-from holdfast.errors import StateCorrupt, ValidationFailed
+from holdfast.errors import HoldfastError, StateCorrupt, ValidationFailed, from_os
 
 if TYPE_CHECKING:
     from holdfast.state.document import State
@@ -72,11 +73,29 @@ def read(out: "str | None") -> None:
 
     text = json.dumps(found, indent=2) + "\n"
     if os.path.exists(out) and not os.path.isfile(out):  # a device or a pipe, which must not be replaced by a file
-        with open(out, "w", encoding="ascii") as file:
-            file.write(text)
+        _write_into(out, text)
     else:
         files.replace(out, text.encode("ascii"), 0o600)
     say(f"{out}: written, revision {found['revision']}")
+
+
+def _write_into(path: str, text: str) -> None:
+    """Write to what is no regular file, and do not wait until somebody reads a pipe."""
+
+    def opened(path: str, flags: int) -> int:
+        if not hasattr(os, "O_NONBLOCK"):  # Windows
+            return os.open(path, flags)
+        fd = os.open(path, flags | os.O_NONBLOCK)
+        os.set_blocking(fd, True)
+        return fd
+
+    try:
+        with open(path, "w", encoding="ascii", opener=opened) as file:
+            file.write(text)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise HoldfastError(f"{path}: nobody reads this pipe: start its reader first") from None
+        raise from_os(error, path) from None
 
 
 @state.command()
@@ -88,16 +107,14 @@ def validate() -> None:
     Examples:
       holdfast state validate
     """
-    from holdfast.errors import from_os
     from holdfast.lean import loads
-    from holdfast.lean import read as read_file
     from holdfast.project import Project
     from holdfast.state import document, recovery
 
     store = Project.find().store
     path = store.path
     try:
-        data = read_file(path)
+        data, sealed = recovery.settled(path)
     except FileNotFoundError:
         if recovery.newest_copy(store.folder) is not None:
             raise StateCorrupt(f"{path}: gone; the next update brings back the newest valid copy") from None
@@ -120,8 +137,8 @@ def validate() -> None:
         )
     wrong = [f"{path}: {merge_patch.key(place)}: {message}" for place, message in merge_patch.faults(found)]
     if wrong:
-        raise ValidationFailed("\n".join(wrong))
-    edited = "" if document.decode(data) else "; edited by hand, the next update seals it again"
+        raise ValidationFailed(*wrong)
+    edited = "" if sealed else "; edited by hand, the next update seals it again"
     say(f"{path}: valid, revision {found['revision']}{edited}")
 
 
@@ -153,7 +170,7 @@ def reset() -> None:
 
 
 @state.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def status(as_json: bool) -> None:
     """Show how the state document fares. `holdfast status` shows what is in it.
 

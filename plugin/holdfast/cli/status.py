@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 @click.command(cls=Command)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys below.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the keys above.")
 def status(as_json: bool) -> None:
     """Show where the work stands.
 
@@ -182,9 +182,10 @@ def _size(path: str) -> int:
 def _errors(trail: str, since: float) -> dict[str, Any]:
     """What went wrong since a Unix time, by the newest part of the audit trail."""
     from holdfast.lean import loads
+    from holdfast.state.trail import opened
 
     try:
-        with open(trail, "rb") as file:
+        with opened(trail) as file:
             file.seek(max(os.fstat(file.fileno()).st_size - TRAIL, 0))
             lines = file.read().splitlines()
     except OSError:

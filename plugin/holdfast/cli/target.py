@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdfast.cli.amounts import COUNT
 from holdfast.cli.groups import Group, nearest
 from holdfast.cli.output import note, say, say_json
 from holdfast.errors import HoldfastError, ValidationFailed
@@ -29,8 +30,8 @@ def target() -> None:
 @click.argument("name")
 @click.argument("files", nargs=-1)
 @click.option("--method", metavar="WORD", default="copy", show_default=True, help="How they were carried.")
-@click.option("--skipped", metavar="N", type=click.IntRange(min=0), default=0, help="How many were left out.")
-@click.option("--failed", metavar="N", type=click.IntRange(min=0), default=0, help="How many could not be carried.")
+@click.option("--skipped", metavar="N", type=COUNT, default=0, help="How many were left out.")
+@click.option("--failed", metavar="N", type=COUNT, default=0, help="How many could not be carried.")
 def record(name: str, files: tuple[str, ...], method: str, skipped: int, failed: int) -> None:
     """Note that FILES were carried to the target NAME now. What was noted of it before is replaced.
 

@@ -15,7 +15,7 @@ from holdfast.doctor.paths import missing, named
 from holdfast.doctor.stage import Stage, version_of
 from holdfast.errors import HoldfastError
 from holdfast.hosts.samples import sample
-from holdfast.install import environment, registration, targets, trial
+from holdfast.install import beside, environment, registration, targets, trial
 
 if TYPE_CHECKING:
     from holdfast.doctor.hosts import Cli, Entry, Layer
@@ -219,14 +219,14 @@ class Examination:
         files = sorted({entry.layer.path for event in events for entry in places[event]})
         said = f"registered more than once, in {' and '.join(files)}"
         alike = all(len({entry.command for entry in places[event]}) == 1 for event in events)
-        if alike and self.cli.merges:
-            return [*found, self._said("twice", NOTE, f"{said}; the hooks are identical, and the host runs them once")]
+        said += f": {beside.twice(self.cli.host, alike=alike)}"
+        if alike and self.cli.host.merges:
+            return [*found, self._said("twice", NOTE, said)]
         remedy = f"keep one of them: `holdfast uninstall --scope user --host {self.cli.name}` takes the user's away"
         if any(entry.layer.scope == "plugin" for event in events for entry in places[event]):
             scope = " --scope user" if any(entry.layer.scope == "user" for entry in self.entries) else ""
             words = f"holdfast uninstall --host {self.cli.name}{scope}"
             remedy = f"keep one of them: take away the plugin, or with `{words}` what the settings register"
-        said += ": each event starts two hooks and is counted once"
         return [*found, self._said("twice", PROBLEM, said, remedy)]
 
     def _off(self) -> list[str]:

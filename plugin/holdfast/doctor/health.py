@@ -11,7 +11,6 @@ from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding
 from holdfast.errors import HoldfastError
 from holdfast.hook import FOLDER
 from holdfast.install import environment
-from holdfast.lean import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +62,12 @@ def _environment() -> Iterator[Finding]:
             yield _said("environment", PROBLEM, said, "run install.py again")
     except OSError as error:
         yield _said("environment", PROBLEM, f"this release cannot be read: {error}", "run install.py again")
+    from holdfast.project import Project
+
+    try:
+        Project.budget()
+    except HoldfastError as error:
+        yield _said("environment", PROBLEM, f"{error}: commands refuse it, and hooks do not go by it", "unset it")
 
 
 def _workflow(project: Project) -> Iterator[Finding]:
@@ -76,11 +81,11 @@ def _workflow(project: Project) -> Iterator[Finding]:
 
 
 def _state(project: Project) -> Iterator[Finding]:
-    from holdfast.state import document, recovery
+    from holdfast.state import recovery
 
     path = project.store.path
     try:
-        data = read(path)
+        data, state = recovery.settled(path)
     except FileNotFoundError:
         yield _said("state", OK, "no event was kept yet")
         return
@@ -90,7 +95,6 @@ def _state(project: Project) -> Iterator[Finding]:
     if os.name == "posix" and (mode := stat.S_IMODE(os.stat(path).st_mode)) & 0o077:
         said = f"{path} is open to others ({mode:04o})"
         yield _said("state", PROBLEM, said, f"`chmod 600 {path}`, or `holdfast doctor --fix`")
-    state = document.decode(data)
     sealed = state is not None
     if state is None:
         state = recovery.validated(data)

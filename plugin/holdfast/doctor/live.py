@@ -260,7 +260,7 @@ class Judgement:
         for record in records:
             payload = {name: value for name, value in record["payload"].items() if name != "timestamp"}
             seen.setdefault(json.dumps(payload, sort_keys=True), []).append(record["command"])
-        if self.cli.merges:  # identical hooks run once, so an event with the same payload came twice
+        if self.cli.host.merges:  # identical hooks run once, so an event with the same payload came twice
             seen = {payload: list(dict.fromkeys(commands)) for payload, commands in seen.items()}
         doubled = {command for commands in seen.values() if len(commands) > 1 for command in commands}
         files = sorted({entry.layer.path for entry in self.entries if entry.command in doubled})

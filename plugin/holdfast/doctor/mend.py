@@ -68,7 +68,7 @@ def project(folder: str, echo: Echo) -> None:
         echo: prints a line.
     """
     from holdfast.project import Project
-    from holdfast.state import document, spool
+    from holdfast.state import recovery, spool
     from holdfast.state.store import home
 
     with _told(echo, folder):
@@ -83,8 +83,8 @@ def project(folder: str, echo: Echo) -> None:
             echo(f"{folder}: the workflow is compiled anew")
         found = Project(folder)
         try:
-            damaged = document.decode(files.read(found.store.path) or document.encode(document.new(0))) is None
-        except HoldfastError:
+            damaged = recovery.settled(found.store.path)[1] is None
+        except OSError:
             damaged = False
         waiting = len(spool.waiting(home(folder)))
         if damaged or waiting:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import holdfast
 from holdfast.errors import HoldfastError, ValidationFailed
-from holdfast.install import environment, files, leftovers, record, registration, settings_edit, targets, trial
+from holdfast.install import beside, environment, files, leftovers, record, registration, settings_edit, targets, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,12 +199,18 @@ def install(project: str, hosts: list[str] | None, scope: str, *, dry_run: bool,
     echo("what is left for you to do:")
     for change in changes:
         echo(f"  {change.host.name}: {change.host.todo}")
-        if change.warning:
-            echo(f"  {change.host.name}: {change.path}: {change.warning}")
+        for line in _cautions(place, change):
+            echo(f"  {change.host.name}: {line}")
     if mistake:
         raise ValidationFailed(f"the hooks are registered, but the workflow needs mending: {mistake}")
     if failed:
         raise HoldfastError(f"the hooks are registered, but the trial run failed for {', '.join(failed)} (see above)")
+
+
+def _cautions(place: Place, change: Change) -> list[str]:
+    """What keeps the hooks that were registered from running, or runs them twice."""
+    found = list(beside.cautions(change.host, place.scope, place.project, change.entries))
+    return [f"{change.path}: {change.warning}", *found] if change.warning else found
 
 
 def _sweep(place: Place, hosts: list[Host]) -> None:
@@ -239,6 +245,8 @@ def preview(place: Place, hosts: list[Host], runtime: Runtime) -> None:
         _show(change.path, change.before, change.after, place.echo)
         if not change.differs():
             place.echo(f"{change.host.name}: {place.shown(change.path)}: nothing to change")
+        for line in _cautions(place, change):
+            place.echo(f"{change.host.name}: {line}")
     place.echo("this was a dry run: nothing was written")
 
 

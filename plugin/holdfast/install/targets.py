@@ -40,6 +40,8 @@ class Host:
         own: how a file of ours alone begins, whatever release wrote it, or an empty string where it is the user's.
         script: whether that file is a program, made from one in `manifests/`, and no settings.
         grouped: whether handlers stand in groups, as matchers need them, or in the event's list itself.
+        merges: whether it runs identical hooks of several files once.
+        root_only: whether of a project in a repository it reads the settings in the repository's root alone.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Host:
     own: str = ""
     script: bool = False
     grouped: bool = True
+    merges: bool = False
+    root_only: bool = False
 
 
 HOSTS = {
@@ -75,6 +79,7 @@ HOSTS = {
             windows_command=False,
             top_level=(),
             todo="start `claude` in the project and accept the trust dialog: it holds all hooks until then",
+            merges=True,
         ),
         Host(
             name="gemini",
@@ -89,6 +94,7 @@ HOSTS = {
             windows_command=False,
             top_level=(),
             todo="start `gemini` in the project and trust the folder: in an untrusted folder it drops all hooks",
+            merges=True,
         ),
         Host(
             name="codex",
@@ -144,6 +150,7 @@ HOSTS = {
             ),
             own='{\n  "version": 1\n}\n',
             grouped=False,
+            root_only=True,
         ),
     )
 }
@@ -187,6 +194,20 @@ def settings_file(host: Host, scope: str, project: str) -> str:
     if scope == "user":
         return os.path.abspath(os.path.join(config_folder(host), host.user_file))
     return os.path.join(project, *host.project_file.split("/"))
+
+
+def upwards(project: str) -> list[str]:
+    """The project's folder and those above it, up to the repository that it lies in; all where it lies in none."""
+    found = [project]
+    while not os.path.exists(os.path.join(found[-1], ".git")) and os.path.dirname(found[-1]) != found[-1]:
+        found.append(os.path.dirname(found[-1]))
+    return found
+
+
+def root_of(project: str) -> str:
+    """The folder of the repository that a project lies in, or else the project's own."""
+    above = upwards(project)[-1]
+    return above if os.path.exists(os.path.join(above, ".git")) else project
 
 
 def choose(names: Iterable[str] | None) -> list[Host]:

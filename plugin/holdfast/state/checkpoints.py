@@ -110,7 +110,7 @@ def names(folder: str) -> list[str]:
     """The ids of all checkpoints, oldest first; those of one second in the order in which their files were written."""
     try:
         found = [entry for entry in os.scandir(join(folder, FOLDER)) if entry.name.endswith(SUFFIX)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     ordered = []
     for entry in found:

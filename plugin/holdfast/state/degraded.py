@@ -75,7 +75,7 @@ def code_of(error: BaseException) -> int:
 def enter(folder: str, code: int) -> bool:
     """Enter degraded mode for what `code` stands for; whether it was not on before and could be noted."""
     try:
-        if any(MARK in path for path in spool.waiting(folder)):
+        if any(MARK in _name(path) for path in spool.waiting(folder)):
             return False
         mark(folder, f"{MARK}{code}")
     except OSError:  # not even a name finds room, or the folder is read-only: the event comes first
@@ -112,15 +112,15 @@ def fold(store: "Store", state: "State", marks: list[str]) -> None:
 
     recovery.tell_of_loss(state, sum(path.endswith(spool.LOST) for path in marks))
     for path in marks:
-        name, found, code = path.rpartition(RECOVERED)
+        _at, found, code = _name(path).rpartition(RECOVERED)
         if not found:
-            name, found, code = path.rpartition(MARK)
+            _at, found, code = _name(path).rpartition(MARK)
         if not found:
             continue
         state["revision"] += 1
         state["stats"]["recoveries"] += 1
         if found == MARK:
-            _come_back(store, state, _time_of(name), int(code) if code.isdigit() else 1)
+            _come_back(store, state, _time_of(path), int(code) if code.isdigit() else 1)
 
 
 def _come_back(store: "Store", state: "State", since: float, code: int) -> None:
@@ -169,11 +169,12 @@ def switch_off(state: "State") -> None:
 def show(state: "State", marks: list[str]) -> None:
     """Let a state that was read tell of what is noted in the spool alone."""
     for path in marks:
-        state["stats"]["recoveries"] += MARK in path or RECOVERED in path
-        name, found, code = path.rpartition(MARK)
+        name = _name(path)
+        state["stats"]["recoveries"] += MARK in name or RECOVERED in name
+        _at, found, code = name.rpartition(MARK)
         if found:
             reason = REASONS.get(int(code), REASONS[1]) if code.isdigit() else REASONS[1]
-            switch_on(state, reason, OFF, round(_time_of(name), 3))
+            switch_on(state, reason, OFF, round(_time_of(path), 3))
 
 
 def in_a_row(folder: str) -> int:
@@ -191,7 +192,12 @@ def _last_success(folder: str) -> float:
         return 0.0
 
 
+def _name(path: str) -> str:
+    """A file's name: a folder above it may be called like a mark."""
+    return path.rpartition("/")[2]
+
+
 def _time_of(path: str) -> float:
     """When what a file of the spool stands for happened: its name begins with it, in nanoseconds."""
-    digits = path.rpartition("/")[2].partition("-")[0]
+    digits = _name(path).partition("-")[0]
     return int(digits) / 1e9 if digits.isdigit() and len(digits) <= 20 else 0.0  # noqa: PLR2004  what names have

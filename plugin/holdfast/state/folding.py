@@ -13,9 +13,10 @@ AT_ONCE = 200  # files that one update folds; fewer than the identities that the
 
 
 def fold(store: "Store", state: "State", files: "list[str]") -> "State":
-    """Apply the records in `files`; who cannot be read stays, and is taken out of the list.
+    """Apply the records in `files`, as many as one update may; the list is then what was taken in.
 
-    One that cannot be applied is put aside, not tried again for ever, and the others are applied without it.
+    One that cannot be read stays. One that cannot be applied is put aside, not tried again for ever, and the others are
+    applied without it.
 
     Args:
         store: whose lock is held.
@@ -24,13 +25,18 @@ def fold(store: "Store", state: "State", files: "list[str]") -> "State":
     """
     records: list[tuple[str, dict[str, Any] | None]] = []
     broken: list[tuple[str, Exception]] = []
-    for path in list(files):
+    taken: list[str] = []
+    for path in files:
+        if len(taken) == AT_ONCE:
+            break
         try:
             records.append((path, spool.load(path)))
         except OSError:
-            files.remove(path)
+            continue
         except ValueError as error:
             broken.append((path, error))
+        taken.append(path)
+    files[:] = taken
     while failed := _all(store, state, records):
         broken.append(failed)
         records = [pair for pair in records if pair[0] != failed[0]]

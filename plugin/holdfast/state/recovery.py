@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 READS = 3
 PAUSE = 0.05  # seconds between reads of a state that does not parse
+SETTLING = 10  # reads of a file that updates write over
 KEPT = 10  # broken files put aside
 
 
@@ -188,10 +189,11 @@ def newest_copy(folder: str) -> "State | None":
     """
     best: State | None = None
     for name in [*backups.UNDATED, *backups.dated(folder)]:
-        state = read_copy(join(join(folder, backups.FOLDER), name))
-        if state is None:
+        try:
+            state = read_copy(join(join(folder, backups.FOLDER), name))
+        except FileNotFoundError:  # let go of, or not made yet
             continue
-        if best is None or state["revision"] > best["revision"]:
+        if state is not None and (best is None or state["revision"] > best["revision"]):
             best = state
     if best is None:
         from holdfast.state import checkpoints
@@ -201,12 +203,42 @@ def newest_copy(folder: str) -> "State | None":
 
 
 def read_copy(path: str) -> "State | None":
-    """What a copy holds, migrated where an older release made it; None where it is damaged or a newer one's."""
+    """What a copy holds, migrated where an older release made it; None where it is damaged or a newer one's.
+
+    Raises:
+        FileNotFoundError: it is not there, or no longer.
+    """
     try:
-        state = document.decode(read(path))
+        state = settled(path)[1]
+    except FileNotFoundError:
+        raise
     except OSError:
         return None
     return _usable(state) if state is not None else None
+
+
+def settled(path: str) -> "tuple[bytes, State | None]":
+    """The bytes of a file, and the document in them if its seal is right, else None.
+
+    Updates write into the file of an old revision, and then give it another name: who opened it before and reads it
+    now finds parts of two. So what is no document is read again for as long as another file has the name each time.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    for _ in range(SETTLING):
+        before = _mark(path)
+        data = read(path)
+        state = document.decode(data)
+        if state is not None or _mark(path) == before:
+            break
+    return data, state
+
+
+def _mark(path: str) -> "tuple[int, int, int]":
+    """What differs between two files of one name, and between a file and what is written into it."""
+    found = os.stat(path)
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _usable(state: "State") -> "State | None":

@@ -41,9 +41,9 @@ def listed(folder: str) -> list[Copy]:
         path = os.path.join(folder, backups.FOLDER, name)
         try:
             data = os.stat(path)
-        except OSError:
+            state = recovery.read_copy(path)
+        except OSError:  # let go of, or about to be the next revision
             continue
-        state = recovery.read_copy(path)
         if name in backups.UNDATED:
             at, revision, reason = data.st_mtime, state["revision"] if state else 0, name.removesuffix(".json")
         else:
@@ -117,10 +117,9 @@ def present_revision(store: "Store") -> int | None:
         HoldfastError: it cannot be read.
     """
     from holdfast.errors import from_os
-    from holdfast.lean import read
 
     try:
-        data = read(store.path)
+        data, _sealed = recovery.settled(store.path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -7,9 +7,9 @@ are marks of `degraded.py`.
 
 from time import time_ns
 
-from holdfast.lean import dumps, join, loads, os, read, sync, write
+from holdfast.lean import FILE_TYPE, REGULAR, dumps, join, loads, os, read, sync, write
 from holdfast.state.store import SPOOL as FOLDER
-from holdfast.state.store import TEMPORARY, waiting
+from holdfast.state.store import TEMPORARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = ["FOLDER", "LOST", "MANY", "RECORD", "TEMPORARY", "load", "put", "wait
 
 RECORD = ".json"
 LOST = ".lost"
+MARKS = ("lost", "degraded-", "recovered-")  # how their names go on behind the process id
 TRIES = 8  # on a full disk, where others may take the room that was made
 MANY = 3  # files after which who could not fold them looks whether updates fail for good
 
@@ -83,6 +84,36 @@ def _keep(folder: str, name: str, data: bytes) -> None:
     finally:
         os.close(fd)
     os.replace(name + TEMPORARY, name + RECORD)
+
+
+def waiting(folder: str) -> "list[str]":
+    """The paths of what waits to be folded, oldest first."""
+    spool = join(folder, FOLDER)
+    try:
+        names = os.listdir(spool)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [join(spool, name) for name in sorted(names) if _ours(spool, name)]
+
+
+def _ours(spool: str, name: str) -> bool:
+    """Whether it is a record or a mark; what others have put there stays, and holds up nothing.
+
+    A file of another name may be a record too: one that is none is put aside, which tells the user.
+    """
+    at, _, rest = name.partition("-")
+    writer, _, sort = rest.partition(".")
+    named = at.isdecimal() and writer.isdecimal()
+    if named and sort == "json":  # all that thousands of them pay
+        return True
+    return (name.endswith(RECORD) or (named and sort.startswith(MARKS))) and _regular(join(spool, name))
+
+
+def _regular(path: str) -> bool:
+    try:
+        return os.lstat(path).st_mode & FILE_TYPE == REGULAR
+    except OSError:
+        return False
 
 
 def load(path: str) -> "dict[str, Any] | None":

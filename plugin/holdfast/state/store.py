@@ -145,9 +145,12 @@ class Store:
             except guard.Busy:
                 break
             try:
-                folded += self._locked(lambda _state: None, "").folded
+                taken = self._locked(lambda _state: None, "").folded
             finally:
                 guard.release(fd)
+            if not taken:  # what waits cannot be read
+                break
+            folded += taken
         return folded
 
     def fold_waiting(self) -> "State":
@@ -166,7 +169,6 @@ class Store:
         if files:  # mostly there are none
             from holdfast.state import folding
 
-            del files[folding.AT_ONCE :]
             state = folding.fold(self, state, files)
         outcome = Outcome()
         outcome.folded = len(files)
@@ -310,10 +312,12 @@ class Store:
 
 
 def waiting(folder: str) -> "list[str]":
-    """The paths of what waits to be folded, oldest first."""
-    spool = join(folder, SPOOL)
+    """What `spool.waiting` finds, without its import where there is nothing, as mostly."""
     try:
-        names = os.listdir(spool)
+        if not os.listdir(join(folder, SPOOL)):
+            return []
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [join(spool, name) for name in sorted(names) if not name.endswith(TEMPORARY)]
+    from holdfast.state import spool
+
+    return spool.waiting(folder)

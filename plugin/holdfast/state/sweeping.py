@@ -31,7 +31,7 @@ def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool, names: "li
 
     Args:
         folder: where they are.
-        starts: the names of the files that they were to become; "" where all in the folder is ours. Those that begin
+        starts: the names of the files that they were to become; "" for those of any record or copy. Those that begin
             with a dot are `install.files.replace`'s, with eight random digits before the process id.
         lock_held: whether the caller holds the lock that their writers need: then none of them lives.
         names: what is in the folder, if that is known.
@@ -50,9 +50,13 @@ def sweep(folder: str, starts: "tuple[str, ...]", *, lock_held: bool, names: "li
             if not name.startswith(start):
                 continue
             between, _, writer = name[len(start) : -len(TEMPORARY)].replace("-", ".").rpartition(".")
-            if start and (len(between) != (9 if start[0] == "." else 0) or not writer.isdecimal()):
+            if start:
+                named = len(between) == (9 if start[0] == "." else 0)
+            else:
+                named = between.isdecimal() or between.endswith(".json") or name.startswith((".", INSTALLING))
+            if not named or not writer.isdecimal():
                 continue  # somebody else's file beside ours
-            if lock_held or (writer.isdecimal() and not _alive(writer)):
+            if lock_held or not _alive(writer):
                 try:
                     os.unlink(join(folder, name))
                 except OSError:

@@ -3,9 +3,11 @@
 A line that a killed writer tore, or that a rotation cut in two, is passed over.
 """
 
+import errno
 import json
 import math
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -50,7 +52,7 @@ def follow(path: str, since: float, pause: Callable[[float], None] = time.sleep)
         while True:
             while current is None:
                 try:
-                    current = open(path, "rb")  # noqa: SIM115  closed when the next takes its place
+                    current = opened(path)
                 except FileNotFoundError:
                     pause(PAUSE)
             try:
@@ -61,6 +63,21 @@ def follow(path: str, since: float, pause: Callable[[float], None] = time.sleep)
             finally:
                 current.close()
             current = None
+
+
+def opened(path: str) -> BinaryIO:
+    """One file of the trail, to be read.
+
+    Raises:
+        FileNotFoundError: there is none, or a pipe or a device (`/dev/null`), which keeps nothing and may have no end.
+        OSError: it cannot be read.
+    """
+    at_once = getattr(os, "O_NONBLOCK", 0)  # opening a pipe waits for who writes to it
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | at_once))  # noqa: SIM115  it is returned
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FileNotFoundError(errno.ENOENT, "is no file that keeps anything", path)
+    return file
 
 
 def _is(file: BinaryIO, path: str) -> bool:
@@ -108,7 +125,7 @@ class _Opened:
         known: set[tuple[int, int]] = set()
         for path in reversed(self.paths):  # the newest first: what is rotated meanwhile is met again, not missed
             try:
-                file = open(path, "rb")  # closed by __exit__
+                file = opened(path)  # closed by __exit__
             except FileNotFoundError:
                 continue
             found = os.fstat(file.fileno())

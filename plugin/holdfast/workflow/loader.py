@@ -152,7 +152,7 @@ def check(text: str, name: str) -> tuple[Workflow, list[Problem]]:
 
 def _refusal(problems: list[Problem]) -> ValidationFailed:
     ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
-    return ValidationFailed("\n".join(dict.fromkeys(map(str, ordered))))
+    return ValidationFailed(*dict.fromkeys(map(str, ordered)))
 
 
 class _Source:

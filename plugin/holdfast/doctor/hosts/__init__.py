@@ -89,13 +89,11 @@ class Cli:
         package: what npm calls it.
         version: whose contract was recorded.
         kept: the top-level keys of its settings that a copy takes along, besides `hooks`; no other may hold secrets.
-        merges: whether identical hooks of several files run once.
         named: whether settings may name a hook, by its `name` or else by its command.
     """
 
     name = package = version = ""
     kept: tuple[str, ...] = ()
-    merges = True
     named = False
 
     @property
@@ -298,14 +296,6 @@ def package_hooks(folder: str, *manifests: str) -> str:
             continue
         break
     return os.path.normpath(os.path.join(folder, named if isinstance(named, str) else "hooks/hooks.json"))
-
-
-def upwards(project: str) -> list[str]:
-    """The project's folder and those above it, up to the repository that it lies in; all where it lies in none."""
-    found = [project]
-    while not os.path.exists(os.path.join(found[-1], ".git")) and os.path.dirname(found[-1]) != found[-1]:
-        found.append(os.path.dirname(found[-1]))
-    return found
 
 
 def every() -> dict[str, Cli]:

@@ -56,7 +56,6 @@ class Codex(Cli):
 
     name, package, version = "codex", "@openai/codex", "0.169.0"
     kept = ("description",)
-    merges = False
 
     def argv(self, prompt: str, session: str, more: Sequence[str], *, fork: bool) -> list[str]:
         """`codex exec`, without its own sandbox; hooks run if they are trusted."""

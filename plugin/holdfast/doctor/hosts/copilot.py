@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from holdfast.doctor.findings import NOTE, OK, PROBLEM, Finding
-from holdfast.doctor.hosts import Cli, Layer, listed, package_hooks, table, upwards
+from holdfast.doctor.hosts import Cli, Layer, listed, package_hooks, table
 from holdfast.doctor.script import Step, call
-from holdfast.install import targets
+from holdfast.install import beside, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,6 @@ class Copilot(Cli):
 
     name, package, version = "copilot", "@github/copilot", "1.0.102"
     kept = ("version", SWITCH)
-    merges = False
 
     def argv(self, prompt: str, session: str, more: Sequence[str], *, fork: bool) -> list[str]:
         """It knows no fork."""
@@ -73,7 +72,7 @@ class Copilot(Cli):
         folder = targets.config_folder(self.host)
         yield from self._folder("user", os.path.join(folder, "hooks"))
         yield "user", os.path.join(folder, SETTINGS)
-        root = root_of(project)
+        root = targets.root_of(project)
         yield from self._folder("project", os.path.join(root, ".github", "hooks"))
         for scope, name in REPOSITORY:
             yield scope, os.path.join(root, *name.split("/"))
@@ -115,7 +114,7 @@ class Copilot(Cli):
     def off(self, layers: Sequence[Layer], project: str) -> list[str]:
         """A file's own switch is for its own hooks; that of the repository's settings, where it is trusted, for all."""
         found, last = [], ""
-        shared = [os.path.join(root_of(project), *name.split("/")) for _scope, name in REPOSITORY]
+        shared = [os.path.join(targets.root_of(project), *name.split("/")) for _scope, name in REPOSITORY]
         for layer in layers:
             if layer.path not in shared:
                 if layer.settings.get(SWITCH) is True and any(entry.ours for entry in self.entries([layer])):
@@ -130,10 +129,9 @@ class Copilot(Cli):
         """In an untrusted folder only the user's own hooks run; in a repository only those at its root."""
         del program
         found = []
-        root, path = root_of(project), targets.settings_file(self.host, "project", project)
-        if root != project and os.path.exists(path):
-            said = f"{path}: Copilot CLI looks for hooks only in the repository's root, {root}"
-            found.append(Finding(self.name, "off", PROBLEM, said, "register there, or for the user: `--scope user`"))
+        path, hidden = targets.settings_file(self.host, "project", project), beside.unread(self.host, project)
+        if hidden and os.path.exists(path):
+            found.append(Finding(self.name, "off", PROBLEM, f"{path}: {hidden}", beside.ELSEWHERE))
         scopes = {entry.layer.scope for entry in self.entries(layers) if entry.ours}
         how = self.trusted(project)
         if how:
@@ -172,12 +170,6 @@ class Copilot(Cli):
         folders = [stage.moved(os.path.realpath(folder)) for folder in self._trusted_folders()]
         path = os.path.join(targets.config_folder(self.host), CONFIG)
         stage.write(path, json.dumps({"trustedFolders": folders}))
-
-
-def root_of(project: str) -> str:
-    """The folder of the repository that a project lies in, or else the project's own."""
-    above = upwards(project)[-1]
-    return above if os.path.exists(os.path.join(above, ".git")) else project
 
 
 CLI = Copilot()

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from holdfast import lean
-from holdfast.doctor.hosts import Cli, Layer, handlers, listed, upwards
+from holdfast.doctor.hosts import Cli, Layer, handlers, listed
 from holdfast.doctor.script import Step, call
 from holdfast.doctor.stage import version_of
 from holdfast.errors import HoldfastError
@@ -37,7 +37,6 @@ class OpenCode(Cli):
     """OpenCode."""
 
     name, package, version = "opencode", "opencode-ai", "1.18.33"
-    merges = False
 
     def argv(self, prompt: str, session: str, more: Sequence[str], *, fork: bool) -> list[str]:
         """`opencode run`, with the model of `offline`."""
@@ -77,7 +76,7 @@ class OpenCode(Cli):
         user = [targets.config_folder(self.host), os.path.join(targets.home(), ".opencode"), *([own] if own else [])]
         folders = [("user", os.path.abspath(folder)) for folder in user]
         if os.environ.get(NO_PROJECT, "").lower() not in ("1", "true"):
-            folders += [("project", os.path.join(folder, ".opencode")) for folder in upwards(project)]
+            folders += [("project", os.path.join(folder, ".opencode")) for folder in targets.upwards(project)]
         for scope, folder in folders:
             for name in FOLDERS:
                 for file in listed(os.path.join(folder, name)):
