@@ -21,14 +21,13 @@ PROJECT = (
     "state.store",
 )
 PROMPT = ("workflow.skills", "moments.activation")
+START = ("state.backups", "state.sweeping")
 OTHERS = (
     "failing",
     "spooled",
     "jobs",
     "state.spool",
     "state.folding",
-    "state.backups",
-    "state.sweeping",
     "hosts.claude",
     "hosts.codex",
     "hosts.copilot",
@@ -38,8 +37,8 @@ OTHERS = (
     "moments.resume",
     "moments.tasks",
 )
-HOT = (*ALWAYS, *PROJECT, *PROMPT, *OTHERS)
-GROUPS = (ALWAYS, PROJECT, PROMPT, *((name,) for name in OTHERS))
+HOT = (*ALWAYS, *PROJECT, *PROMPT, *START, *OTHERS)
+GROUPS = (ALWAYS, PROJECT, PROMPT, START, *((name,) for name in OTHERS))
 HASH = 8  # bytes
 NATIVE = {"": ("_json", "_blake2"), "state": ("fcntl",)}  # extensions that the groups beginning so import
 

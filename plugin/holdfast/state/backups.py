@@ -111,6 +111,8 @@ def prune(folder: str, kept: "tuple[int, int | None]", at: float) -> None:
 
 def _prune(folder: str, names: "list[str]", kept: "tuple[int, int | None]", at: float) -> None:
     most, days = kept
+    if len(names) <= most and days is None:
+        return
     oldest = "" if days is None else strftime("%Y%m%dT%H%M%SZ", gmtime(max(at - days * DAY, 0)))
     undo = [name for name in names if parts(name)[2].startswith(BEFORE)][-1:]  # what a command has said is kept
     for place, name in enumerate(names[:-1]):

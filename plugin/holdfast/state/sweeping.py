@@ -1,7 +1,7 @@
 """What writers that died left behind: their temporary files are removed at a session's start."""
 
 from holdfast.lean import join, os, read
-from holdfast.state import backups
+from holdfast.state.previous import FOLDER
 from holdfast.state.store import SPOOL, TEMPORARY
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ def everywhere(store: "Store") -> bool:
     """What `Store.sweep` does."""
     folder, _, name = store.path.rpartition("/")
     beside = sweep(folder, (name,), lock_held=True)
-    sweep(join(store.folder, backups.FOLDER), ("",), lock_held=False)  # commands copy without the lock
+    sweep(join(store.folder, FOLDER), ("",), lock_held=False)  # commands copy without the lock
     sweep(join(store.folder, SPOOL), ("",), lock_held=False)
     sweep(join(store.folder, "checkpoints"), ("",), lock_held=False)
     if store.folder != store.project:
