@@ -4,6 +4,7 @@ Each budget is what is done now and a little room. A change that needs more has 
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 from bench import world
 
 from firing import HOSTS, ROOT, edit_call, fire, host_env, prompt, start
+from holdfast.workflow import index
 
 # (files opened, files written to, bytes read beyond the bytecode's, system calls) beyond the bare interpreter's
-BUDGETS = {"tool": (11, 4, 40_000, 190), "prompt": (11, 4, 40_000, 190), "start": (13, 5, 40_000, 230)}
+BUDGETS = {"tool": (11, 4, 40_000, 130), "prompt": (11, 4, 40_000, 130), "start": (13, 5, 40_000, 165)}
 ENTRY = {"tool": "post_tool_use", "prompt": "prompt_activation", "start": "session_resume"}
 
 WATCH = """
@@ -92,14 +94,29 @@ def test_a_hook_makes_few_system_calls_and_syncs_twice(kind, hooks, lived_in, tm
     assert sum("fsync(" in line for line in lines) == 2, "the file's and the folder's, no more and no less"
     assert sum(bool(re.search(r"open\w*\(.*O_(WRONLY|RDWR)", line)) for line in lines) <= written
     assert not [line for line in lines if re.search(r"\b(v?fork|clone3?|execve)\(", line)][1:], "no child process"
-    folder = str(lived_in)
+    assert 1000 < read_below(str(lived_in), lines) <= read
+
+
+def read_below(place, lines):
+    """How many bytes were read from files whose paths begin so."""
     fds, total = set(), 0
     for line in lines:
         if found := re.search(r"open\w*\(.*\"(.*?)\".* = (\d+)$", line):
-            (fds.add if found[1].startswith(folder) else fds.discard)(found[2])
-        elif (found := re.search(r" read\((\d+),.* = (\d+)$", line)) and found[1] in fds:
+            (fds.add if found[1].startswith(place) else fds.discard)(found[2])
+        elif (found := re.search(r" p?read(?:64)?\((\d+),.* = (\d+)$", line)) and found[1] in fds:
             total += int(found[2])
-    assert 1000 < total <= read
+    return total
+
+
+@pytest.mark.skipif(strace is None, reason="needs strace")
+@pytest.mark.parametrize(("kind", "part"), [("tool", 0.04), ("prompt", 0.3), ("fires", 1)])
+def test_of_a_thousand_skills_a_hook_reads_what_its_event_can_match(kind, part, hooks, tmp_path):
+    project = world.build(str(tmp_path), 1000, 25)
+    entry = "post_tool_use" if kind == "tool" else "prompt_activation"
+    words = [sys.executable, "-I", "-S", f"{hooks}/{entry}.py", "--host", "claude"]
+    lines = traced(words, world.payload(kind, project), host_env("claude", project), tmp_path)
+    place = f"{project}/.holdfast/index.json"
+    assert index.FIRST <= read_below(place, lines) <= part * os.path.getsize(place)
 
 
 def test_the_bench_is_importable_from_the_checkout():

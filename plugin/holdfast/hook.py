@@ -105,7 +105,7 @@ class Run:
         event.at = round(time(), 3)
         index = None
         try:
-            index = compiled.load(self.folder)
+            index = compiled.load(self.folder, lazily=True)
             if index is None:
                 if self._stopped():
                     return None

@@ -27,7 +27,6 @@ EMPTY: dict[str, Any] = {
     "plan": [],
     "backups": {"keep": 20, "max_age_days": None},
 }
-SECTIONS = ("signals", "skills", "keywords", "literals", "patterns", "file_literals", "globs", "standing")
 
 
 def refresh(folder: str) -> index.Index:
@@ -134,7 +133,7 @@ def _for_this_interpreter(found: index.Index, source: "list[int]", error: str) -
         if isinstance(value, dict) and "literals" in value:
             value["code"] = None
 
-    parts = {name: found.section(name) for name in SECTIONS}
+    parts = {name: found.section(name) for name in index.SECTIONS}
     strip(parts)
     return render(found.workflow, parts, source, error)
 
@@ -186,7 +185,7 @@ def render(workflow: "dict[str, Any]", parts: "dict[str, dict[str, Any]]", sourc
     lines = [b'"workflow":' + dumps(workflow).encode("ascii")]
     offset = len(lines[0]) + 2
     places = {}
-    for name in SECTIONS:
+    for name in index.SECTIONS:
         opening = b'"' + name.encode("ascii") + b'":'
         entries = [
             dumps(key).encode("ascii") + b":" + dumps(value).encode("ascii")
@@ -227,7 +226,7 @@ def _signals(workflow: "Workflow") -> "dict[str, list[dict[str, Any]]]":
 def _skills(workflow: "Workflow") -> "dict[str, dict[str, Any]]":
     from holdfast.workflow.regexes import compile_glob, compile_regex
 
-    parts: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS if name != "signals"}
+    parts: dict[str, dict[str, Any]] = {name: {} for name in index.SECTIONS if name != "signals"}
     for order, (name, skill) in enumerate(workflow.skills.items()):
         parts["skills"][name] = {
             "priority": PRIORITIES.index(skill.priority),

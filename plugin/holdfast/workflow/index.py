@@ -5,7 +5,7 @@ with the workflow, then sections with one entry a line. The header gives each se
 it.
 """
 
-from holdfast.lean import checksum, dumps, join, loads, os, read
+from holdfast.lean import checksum, dumps, join, loads, opened, os, read
 from holdfast.workflow import patterns
 
 TYPE_CHECKING = False
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
     from holdfast.events import Event
 
-FORMAT = 1
+FORMAT = 2
 NAME = "index.json"
 SOURCE = "workflow.yaml"
+# those of finished calls first, the largest last
+SECTIONS = ("signals", "file_literals", "globs", "standing", "keywords", "literals", "skills", "patterns")
+FIRST = 16384  # bytes that a hook reads at once: mostly all that a finished call can match
 NEVER = [-2, 0]  # the fingerprint in an index that stands for one that could not be made
 
 
@@ -28,25 +31,45 @@ class Index:
     """A compiled workflow.
 
     Args:
-        data: the file's bytes.
+        data: the file's bytes, or some from its beginning.
+        size: how many the file has; -1 where `data` is all.
+        fd: the descriptor that the others are read from when they are needed; it stays open.
 
     Raises:
-        ValueError, KeyError, TypeError: it is none, or of another format.
+        ValueError, KeyError, TypeError: it is none, or of another format. Whatever is asked of it may raise ValueError
+            or OSError, too, if the others cannot be read.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, size: int = -1, fd: int = -1) -> None:
         self.data = data
-        end = data.index(b"\n")
-        self.header: dict[str, Any] = loads(data[len(b'{"header":') : end].rstrip(b","))
+        self.size = len(data) if size < 0 else size
+        self.fd = fd
+        if b"\n" not in data:
+            self._need(self.size)
+        end = self.data.index(b"\n")
+        self.header: dict[str, Any] = loads(self.data[len(b'{"header":') : end].rstrip(b","))
         if self.header["format"] != FORMAT:
             raise ValueError("another format")
         self.base = end + 1
-        if self._bounds("standing")[1] + len(b"}\n") != len(data):  # the last section
+        if self._bounds(SECTIONS[-1])[1] + len(b"}\n") != self.size:
             raise ValueError("cut, or longer than it was")
         self._workflow: dict[str, Any] | None = None
 
+    def _need(self, end: int) -> None:
+        """Have the bytes up to `end`."""
+        missing = end - len(self.data)
+        if missing > 0:
+            more = os.pread(self.fd, missing, len(self.data))
+            if len(more) < missing:
+                raise ValueError("cut")
+            self.data += more
+
     def whole(self) -> bool:
         """Whether it is as it was written. It costs too much to be asked before anything has failed."""
+        try:
+            self._need(self.size)
+        except ValueError:
+            return False
         places = self.header.get("sections")
         return isinstance(places, dict) and self.header.get("seal") == seal(places, self.data[self.base :])
 
@@ -54,6 +77,7 @@ class Index:
     def workflow(self) -> "dict[str, Any]":
         """{"name", "phases": [{"id", "title", "next": [signal], "guidance"}], "max_chars", "plan": [glob], ...}."""
         if self._workflow is None:
+            self._need(self.base + self.header["sections"][SECTIONS[0]][0])
             end = self.data.index(b"\n", self.base)
             self._workflow = loads(self.data[self.base + len(b'"workflow":') : end].rstrip(b","))
         return self._workflow
@@ -74,9 +98,15 @@ class Index:
         start, end = self.header["sections"][section]
         return self.base + start, self.base + end
 
+    def _ready(self, section: str) -> "tuple[int, int]":
+        """The bounds of a section that can be looked into."""
+        start, end = self._bounds(section)
+        self._need(end)
+        return start, end
+
     def entry(self, section: str, key: str) -> "Any":
         """What stands under `key` in a section, or None."""
-        start, end = self._bounds(section)
+        start, end = self._ready(section)
         needle = b"\n" + dumps(key).encode("ascii") + b":"
         place = self.data.find(needle, start, end)
         if place < 0:
@@ -86,13 +116,13 @@ class Index:
 
     def section(self, section: str) -> "dict[str, Any]":
         """A whole section."""
-        start, end = self._bounds(section)
+        start, end = self._ready(section)
         whole: dict[str, Any] = loads(self.data[start:end])
         return whole
 
     def empty(self, section: str) -> bool:
         """Whether a section has no entries."""
-        start, end = self._bounds(section)
+        start, end = self._ready(section)
         return self.data.find(b":", start, end) < 0
 
     def signals(self, kind: str) -> "list[dict[str, Any]]":
@@ -140,7 +170,7 @@ def fingerprint(folder: str) -> "list[int]":
     return [found.st_size, found.st_mtime_ns]
 
 
-def load(folder: str) -> "Index | None":
+def load(folder: str, *, lazily: bool = False) -> "Index | None":
     """The index of a project, if it is there and up to date.
 
     It is up to date, too, where its sources are broken and were so when they were last looked at: then it is the last
@@ -148,14 +178,25 @@ def load(folder: str) -> "Index | None":
 
     Args:
         folder: the project's `.holdfast`.
+        lazily: whether it may be read as it is needed, by who leaves a descriptor open, as a hook does.
     """
     try:
-        index = Index(read(join(folder, NAME)))
+        index = _begun(join(folder, NAME)) if lazily and hasattr(os, "pread") else Index(read(join(folder, NAME)))
         if index.header["source"] == fingerprint(folder) and index.header["key"] == patterns.key():
             return index
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
+
+
+def _begun(path: str) -> Index:
+    """An index of which the first bytes are read."""
+    fd, size = opened(path)
+    try:
+        return Index(os.read(fd, FIRST), size, fd)
+    except BaseException:
+        os.close(fd)
+        raise
 
 
 def refresh(folder: str) -> Index:
