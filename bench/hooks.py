@@ -3,8 +3,8 @@
     python -m bench.hooks [--runs 31] [--skills 100] [--hosts] [--json FILE]
 
 Each pair is one run of `python -I -S -c pass` and one of the hook by its shell line, with an event that was never seen
-before and a durable update. The figure to quote is the median ratio. For comparison: `node -e 0`, and the same work
-done the naive way, with pydantic, filelock, tenacity and yaml imported.
+before and a durable update. The figure to quote is the median ratio; memory is the same in each run. For comparison:
+`node -e 0`, and the same work done the naive way, with pydantic, filelock, tenacity and yaml imported.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 from bench import world
-from bench.timing import FLOOR, about, environment, line, pairs, save, seconds
+from bench.timing import FLOOR, about, environment, line, pairs, peak, save, seconds
 
 CASES = {
     "tool call, durable update": ("tool", "post_tool_use"),
@@ -72,6 +72,11 @@ def main() -> int:
         for name, (kind, entry) in CASES.items():
             where = bare if "without" in name else project
             show(name, measure(["sh", "-c", line(hooks, entry)], kind, where, asked.runs))
+        tool = ["/bin/sh", "-c", line(hooks, "post_tool_use")]
+        env = environment(project)
+        most = peak(tool, world.payload("tool", project), env) / peak(["/bin/sh", "-c", shlex.join(FLOOR)], b"", env)
+        print(f"  {'peak memory of a tool call':34} {most:.2f} x")
+        found["memory"] = most
         if asked.hosts:
             for host in ("gemini", "codex", "opencode", "copilot"):
                 for kind, entry in (("tool", "post_tool_use"), ("prompt", "prompt_activation")):
