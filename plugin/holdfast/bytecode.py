@@ -51,7 +51,7 @@ def bundle(folder: str, data: str = "") -> str:
         data: where the file shall be, if not beside the modules.
 
     Raises:
-        OSError: it cannot be read or written. Hooks then start from the modules.
+        OSError: it cannot be read or written, or the path is too long. Hooks then start from the modules.
     """
     target = start.file_name(folder, data)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -71,7 +71,7 @@ def bundle(folder: str, data: str = "") -> str:
     contents = marshal.dumps(((mtime, folder, size), places, start.interpreter()))
     head = (code + contents).ljust(start.HEAD - HASH, b"\0")
     if len(head) > start.HEAD - HASH or len(code) > start.CONTENTS - HASH:
-        raise AssertionError(f"the head has {len(code)} and {len(contents)} bytes")
+        raise OSError(f"the head has {len(code)} and {len(contents)} bytes: the path is too long")
     temporary = f"{target}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:
         file.write(source_hash(start.KEY, head) + head + b"".join(groups))
@@ -94,7 +94,10 @@ def _entry(folder: str, name: str, more: str = "") -> tuple[str, bool, str, Code
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes away what is there for type checkers: annotations, and the imports for them."""
+    """Takes away what is there for type checkers: annotations, and the imports for them.
+
+    For code that does not ask for its annotations: a NamedTuple or a dataclass would.
+    """
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """A function without the types of what it takes and gives."""

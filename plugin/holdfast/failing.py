@@ -3,7 +3,7 @@
 from time import time_ns
 
 from holdfast import deadline
-from holdfast.hook import locate, open_store
+from holdfast.hook import WHOLE, locate, open_store
 from holdfast.lean import getenv, join, os
 
 TYPE_CHECKING = False
@@ -24,16 +24,25 @@ def reject(run: "Run", error: BaseException) -> None:
         run.write_down("rejected", str(error)[:200] or type(error).__name__)
 
 
-def removed(run: "Run", index: "Index") -> bool:
-    """Whether the index was damaged and is gone now, so that it is made again: asked once something has failed."""
+def removed(run: "Run", index: "Index", error: BaseException) -> bool:
+    """Whether the index was damaged and is gone now, so that it is made again: asked once something has failed.
+
+    The deadline is set anew if it is asked for: where the disk is slow, that is not to be waited for twice.
+    """
+    if isinstance(error, (deadline.Expired, OSError)):
+        index.close()
+        return False
+    deadline.start(WHOLE / 2)
     try:
         if index.whole():
             return False
         os.unlink(join(run.folder, "index.json"))
     except FileNotFoundError:  # another hook was faster
         return True
-    except Exception:  # noqa: BLE001  it stays, and so does what failed
+    except (Exception, deadline.Expired):  # noqa: BLE001  it stays, and so does what failed
         return False
+    finally:
+        index.close()
     run.write_down("index damaged", "it is compiled again")
     return True
 
@@ -88,7 +97,6 @@ def spool(run: "Run", store: "Store", event: "Event", index: "Index") -> "Reply 
     """Keep the event for the next writer, and answer from the state as it is."""
     from holdfast import moments
 
-    deadline.stop()  # to be rung at now would only lose the event
     state = store.glance(lazily=True)
     if state["mode"] == "stopped":
         return None
@@ -129,6 +137,7 @@ def rescue(run: "Run", event: "Event", error: BaseException) -> None:
 
 
 def _put(run: "Run", event: "Event") -> None:
+    from holdfast.moments import MADE_UP
     from holdfast.spooled import to_dict
     from holdfast.state.spool import put
     from holdfast.state.store import home
@@ -143,5 +152,5 @@ def _put(run: "Run", event: "Event") -> None:
         else:
             tool.command = ""  # what it matched is in `matches`
     if not event.key:
-        event.key = f"{time_ns()}-{os.getpid()}"
+        event.key = f"{MADE_UP}{time_ns()}-{os.getpid()}"
     put(home(run.folder), to_dict(event))

@@ -8,10 +8,11 @@ import sys
 from time import monotonic, time
 
 from holdfast import deadline
-from holdfast.lean import dumps, getenv, join, loads, os, parent, write
+from holdfast.lean import FILE_TYPE, dumps, getenv, join, loads, os, parent, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
 
     from holdfast.events import Event, Reply
@@ -24,7 +25,7 @@ BUDGET = 0.7  # seconds to wait for the state's lock
 LONGEST_WAIT = 1.5  # whatever the environment asks for: what is left is for the answer
 BUDGET_AT_END = 0.3  # Codex gives SessionEnd 1 s, Claude Code 1.5 s
 FOLDER = ".holdfast"
-FILE_TYPE, DIRECTORY = 0o170000, 0o040000  # of a mode; importing stat costs more
+DIRECTORY = 0o040000  # of a mode
 
 
 def main(run: "type[Run] | None" = None) -> None:
@@ -70,19 +71,17 @@ class Run:
 
     def answer(self) -> bytes:
         """Read stdin and apply what it says; the bytes for stdout."""
-        from holdfast import hosts
         from holdfast.lean import drain
 
         try:
             data = drain(0, LIMIT + 1)
             if len(data) > LIMIT:
                 raise ValueError(f"the payload has more than {LIMIT >> 20} MB")  # noqa: TRY301
-            payload = loads(data)
-            if not isinstance(payload, dict):
-                raise ValueError("the payload is no object")  # noqa: TRY004, TRY301
-            self.host = hosts.tell(payload, self.host)
-            host = hosts.module(self.host)
-            self.event = host.parse(payload)
+            try:
+                host = self._parse(data)
+            except deadline.Expired:  # the host's module came late from the disk: the event is here
+                deadline.start(WHOLE / 2)
+                host = self._parse(data)
         except BaseException as error:  # noqa: BLE001  whatever a host may send, however long it takes
             deadline.stop()
             from holdfast import failing
@@ -98,13 +97,25 @@ class Run:
         answer = host.render(self.event, reply) if reply is not None else None
         return dumps(answer).encode("ascii") if answer else b""
 
+    def _parse(self, data: bytes) -> "ModuleType":
+        """Understand the payload; the module of the host that it is from."""
+        from holdfast import hosts
+
+        payload = loads(data)
+        if not isinstance(payload, dict):
+            raise ValueError("the payload is no object")  # noqa: TRY004
+        self.host = hosts.tell(payload, self.host)
+        host = hosts.module(self.host)
+        self.event = host.parse(payload)
+        return host
+
     def _apply(self, event: "Event") -> "Reply | None":  # noqa: PLR0911  one a reason
         """Apply the event to the project's state, or spool it."""
-        from holdfast.workflow import index as compiled
-
         event.at = round(time(), 3)
         index = None
         try:
+            from holdfast.workflow import index as compiled
+
             index = compiled.load(self.folder, lazily=True)
             if index is None:
                 if self._stopped():
@@ -112,6 +123,7 @@ class Run:
                 event.matches["unmatched"] = True  # whatever becomes of the compilation: who folds it asks
                 index = compiled.refresh(self.folder)
                 if index.header["source"] == compiled.NEVER:
+                    deadline.stop()
                     from holdfast import failing
 
                     return failing.keep(self, event, index)
@@ -127,17 +139,18 @@ class Run:
             try:
                 return self._update(store, event, index)
             except Busy:
+                deadline.stop()  # to be rung at now would only lose the event
                 from holdfast import failing
 
                 return failing.spool(self, store, event, index)
         except BaseException as error:  # noqa: BLE001  the event must not be lost, whatever broke
-            deadline.stop()  # to be rung at now would only lose the event
+            deadline.stop()
             from holdfast import failing
 
-            if index is not None and failing.removed(self, index):
-                deadline.start(WHOLE / 2)
+            if index is not None and failing.removed(self, index, error):
                 event.matches, event.cwd = {}, parent(self.folder)  # its paths may be relative to the root by now
                 return self._apply(event)
+            deadline.stop()
             failing.rescue(self, event, error)
             return failing.without_update(self, event, error)
 

@@ -23,7 +23,23 @@ try:  # a third of sha256's time, and under the same name in every release
 except ImportError:
     from hashlib import blake2b
 
-__all__ = ["checksum", "digest", "dumps", "getenv", "join", "loads", "opened", "os", "parent", "read", "sync", "write"]
+__all__ = [
+    "FILE_TYPE",
+    "REGULAR",
+    "checksum",
+    "digest",
+    "drain",
+    "dumps",
+    "getenv",
+    "join",
+    "loads",
+    "opened",
+    "os",
+    "parent",
+    "read",
+    "sync",
+    "write",
+]
 
 
 FILE_TYPE, REGULAR = 0o170000, 0o100000  # of a mode; importing stat costs more

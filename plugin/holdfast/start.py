@@ -3,9 +3,9 @@
 Finding, opening, checking and loading a module's own file costs 0.1 ms, and a hook has some twenty modules.
 `bytecode.py` puts them into one file beside the interpreter's own cache. It begins with a head of `HEAD` bytes, in
 which this module's code comes first: the entrypoint runs that, and no package is searched for. Then come the modules
-in groups: those that every hook needs, those that an update needs, and the others one by one. The file counts only for
-the very folder that it was made from: pip changes the folder's mtime when it brings another release. The entrypoints
-are compiled anew by each hook, 7 us a line, so that what can be done here is done here.
+in groups: what every hook needs, what an update, a prompt, a start needs, and the others one by one. The file counts
+only for the very folder that it was made from, with the mtime it had: pip changes that when it brings another release.
+The entrypoints are compiled anew by each hook, 7 us a line, so that what can be done here is done here.
 """
 
 import gc
@@ -77,6 +77,8 @@ class Bytecode:
         if source_hash(KEY, data) != known:
             raise ValueError("damaged")
         for each, package, path, code in loads(data):  # noqa: S302  an install of ours wrote it
+            if each in sys.modules:  # a part of the group was loaded before the deadline rang
+                continue
             if code is None:
                 if self.native:
                     extension(each, path)
@@ -88,7 +90,11 @@ class Bytecode:
             if package:
                 module.__path__ = [path.rpartition("/")[0]]
             sys.modules[each] = module
-            exec(code, module.__dict__)  # noqa: S102  this is what importing is
+            try:
+                exec(code, module.__dict__)  # noqa: S102  this is what importing is
+            except BaseException:  # the deadline rang: who imports it again must not get a part of it
+                del sys.modules[each]
+                raise
             if above:
                 setattr(sys.modules[above], last, module)
 

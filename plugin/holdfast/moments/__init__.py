@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.state.document import State
     from holdfast.workflow.index import Index
 
+MADE_UP = "made-"  # begins the keys that the spool gave to events without one
 BY_ORDER = ("session_start", "before_compaction", "turn_end", "session_end")  # told apart by what lies between them
 
 
@@ -45,7 +46,7 @@ def identity(event: "Event") -> str:
 
 def _by_order(event: "Event") -> bool:
     """Whether only what lies between tells it from the next of its sort."""
-    return event.moment in BY_ORDER or not event.key
+    return event.moment in BY_ORDER or not event.key or event.key.startswith(MADE_UP)
 
 
 def apply(state: "State", event: "Event", index: "Index") -> "Reply | None":

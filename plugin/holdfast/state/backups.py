@@ -9,7 +9,7 @@ from time import gmtime, strftime
 from holdfast.lean import join, os, sync, write
 from holdfast.state.previous import FOLDER, OLDER, PREVIOUS, fresh
 
-__all__ = ["FOLDER", "OLDER", "PREVIOUS"]
+__all__ = ["BEFORE", "FOLDER", "KEPT", "OLDER", "PREFIX", "PREVIOUS", "UNDATED", "copy", "dated", "parts", "prune"]
 
 UNDATED = (PREVIOUS, OLDER)
 BEFORE = "before-"  # begins the reasons of copies that commands make of what they are about to replace
@@ -50,9 +50,10 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     name = f"{PREFIX}{strftime('%Y%m%dT%H%M%SZ', gmtime(at))}-r{revision}{tail}.json"
     path = join(backups, name)
     temporary = f"{path}.{os.getpid()}.tmp"
-    names = dated(folder)
-    # it would be removed below; but a command may be about to bring the oldest back
-    spare = join(backups, names[0]) if len(names) >= max(kept[0], 2) and not durable else ""
+    names = sorted({*dated(folder), name}, key=_age)
+    surplus = [] if reason.startswith(BEFORE) else _surplus(names, kept, at)
+    # one of those that go is written over, unless it is the only copy; but a command may be about to bring it back
+    spare = join(backups, surplus[0]) if surplus and len(names) > 2 and not durable else ""  # noqa: PLR2004
     try:
         fd = fresh(temporary, spare, len(data))
     except FileNotFoundError:
@@ -72,8 +73,7 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     if durable:
         sync(backups)
         sync(folder)  # which may have been given its backups just now
-    if not reason.startswith(BEFORE):
-        _prune(folder, sorted({*names, name}, key=_age), kept, at)
+    _remove(folder, surplus)
     return path
 
 
@@ -106,18 +106,25 @@ def prune(folder: str, kept: "tuple[int, int | None]", at: float) -> None:
         kept: how many stay, and for how many days; None for any age.
         at: Unix time in seconds.
     """
-    _prune(folder, dated(folder), kept, at)
+    _remove(folder, _surplus(dated(folder), kept, at))
 
 
-def _prune(folder: str, names: "list[str]", kept: "tuple[int, int | None]", at: float) -> None:
+def _surplus(names: "list[str]", kept: "tuple[int, int | None]", at: float) -> "list[str]":
+    """Those of the names, oldest first, that are too many or too old."""
     most, days = kept
     if len(names) <= most and days is None:
-        return
-    oldest = "" if days is None else strftime("%Y%m%dT%H%M%SZ", gmtime(max(at - days * DAY, 0)))
-    undo = [name for name in names if parts(name)[2].startswith(BEFORE)][-1:]  # what a command has said is kept
-    for place, name in enumerate(names[:-1]):
-        if (place < len(names) - most or parts(name)[0] < oldest) and name not in undo:
-            try:
-                os.unlink(join(join(folder, FOLDER), name))
-            except OSError:
-                pass
+        return []
+    gone = names[: max(len(names) - most, 0)]
+    if days is not None:
+        oldest = strftime("%Y%m%dT%H%M%SZ", gmtime(max(at - days * DAY, 0)))
+        gone = [name for name in names if name in gone or parts(name)[0] < oldest]
+    undo = [name for name in names if f"-{BEFORE}" in name][-1:]  # what a command has said is kept
+    return [name for name in gone if name not in undo and name != names[-1]]
+
+
+def _remove(folder: str, names: "list[str]") -> None:
+    for name in names:
+        try:
+            os.unlink(join(join(folder, FOLDER), name))
+        except OSError:
+            pass

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from holdfast.state.document import State
     from holdfast.state.store import Store
 
+NOT_ITS_FAULT = (OSError, MemoryError, ImportError)  # whatever fails so may succeed with the same record
 AT_ONCE = 200  # files that one update folds; fewer than the identities that the state remembers
 
 
@@ -38,6 +39,9 @@ def fold(store: "Store", state: "State", files: "list[str]") -> "State":
         taken.append(path)
     files[:] = taken
     while failed := _all(store, state, records):
+        if isinstance(failed[1], NOT_ITS_FAULT):  # then the next update takes all of them in
+            files.clear()
+            return store.load()[0]
         broken.append(failed)
         records = [pair for pair in records if pair[0] != failed[0]]
         state, _ = store.load()

@@ -127,7 +127,10 @@ class Store:
         finally:
             guard.release(fd)
         outcome.waited = waited
-        outcome.folded += self.fold_late()
+        try:
+            outcome.folded += self.fold_late()
+        except OSError:  # the update is saved, and the next one folds
+            pass
         return outcome
 
     def fold_late(self) -> int:

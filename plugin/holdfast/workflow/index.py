@@ -64,6 +64,12 @@ class Index:
                 raise ValueError("cut")
             self.data += more
 
+    def close(self) -> None:
+        """Let go of the descriptor: what was not read is not needed any more."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
     def whole(self) -> bool:
         """Whether it is as it was written. It costs too much to be asked before anything has failed."""
         try:
@@ -184,6 +190,7 @@ def load(folder: str, *, lazily: bool = False) -> "Index | None":
         index = _begun(join(folder, NAME)) if lazily and hasattr(os, "pread") else Index(read(join(folder, NAME)))
         if index.header["source"] == fingerprint(folder) and index.header["key"] == patterns.key():
             return index
+        index.close()
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
