@@ -1,5 +1,8 @@
 """An installed hook starts from one file of bytecode, and from its modules where that file does not fit."""
 
+import _imp
+import io
+import marshal
 import os
 import shutil
 import subprocess
@@ -7,6 +10,7 @@ import sys
 
 import pytest
 
+import holdfast
 from firing import ROOT, fire, host_env, start
 from holdfast import bytecode
 from holdfast import start as starting
@@ -107,3 +111,34 @@ def test_damage_at_any_place_is_seen_and_mended_by_the_next_install(installed, p
     bytecode.bundle(folder)
     with open(path, "rb") as file:
         assert file.read() == whole
+
+
+def test_a_module_that_the_deadline_stopped_half_way_is_loaded_anew():
+    source = """
+import holdfast
+holdfast.tries.append(__name__)
+if holdfast.tries == ["holdfast.first", __name__]:
+    raise KeyboardInterrupt
+"""
+    code = compile(source, "x", "exec")
+    names = ("holdfast.first", "holdfast.second")
+    data = marshal.dumps([(name, False, "x", code) for name in names])
+    place = (0, len(data), _imp.source_hash(starting.KEY, data))
+    finder = starting.Bytecode(io.BytesIO(data), dict.fromkeys(names, place), native=False)
+    try:
+        holdfast.tries = []
+        with pytest.raises(KeyboardInterrupt):
+            finder.load("holdfast.second")
+        assert "holdfast.first" in sys.modules and "holdfast.second" not in sys.modules
+        finder.load("holdfast.second")
+        assert holdfast.tries == ["holdfast.first", "holdfast.second", "holdfast.second"], "each ran once to its end"
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
+            holdfast.__dict__.pop(name.rpartition(".")[2], None)
+        del holdfast.tries
+
+
+@pytest.mark.parametrize("path", [*sorted((ROOT / "hooks").glob("*.py")), ROOT / "plugin" / "hooks" / "run.py"])
+def test_an_entrypoint_reads_the_whole_head(path):
+    assert f"file.read({starting.HEAD})" in path.read_text()

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from commanding import run
 from firing import HOSTS, audit_of, edit_call, fire, make_project, payload, prompt, shell_call, start, state_of
+from holdfast import deadline, failing, hook, hosts, lean
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX locks and modes")
 
@@ -346,3 +347,30 @@ def test_a_subagent_of_a_session_that_is_not_known_yet_is_that_sessions_and_coun
     state = state_of(project)
     assert list(state["sessions"]) == [f"{host}-session", "another"]
     assert state["stats"]["tool_calls"] == 1
+
+
+@posix
+def test_a_disk_so_slow_that_the_deadline_rings_before_the_payload_is_understood_loses_no_event(project, monkeypatch):
+    def slowly(_name):
+        monkeypatch.setattr(hosts, "module", real)
+        raise deadline.Expired
+
+    fire("claude", start("claude", project), project)
+    given, real = json.dumps(edit_call("claude", project, "src/a.py")).encode(), hosts.module
+    monkeypatch.setenv("CLAUDE_PROJECT_DIR", str(project))
+    monkeypatch.setattr(lean, "drain", lambda *_what: given)
+    monkeypatch.setattr(hosts, "module", slowly)
+    try:
+        hook.Run("claude").answer()
+    finally:
+        deadline.stop()
+    assert state_of(project)["stats"]["tool_calls"] == 1
+
+
+@pytest.mark.parametrize("error", [deadline.Expired(), OSError(5, "Input/output error")])
+def test_a_disk_that_is_slow_or_fails_is_not_asked_again_before_the_event_is_kept(error):
+    class Asked:
+        def close(self):
+            pass
+
+    assert failing.removed(hook.Run("claude"), Asked(), error) is False

@@ -188,14 +188,53 @@ def test_a_fold_that_was_killed_before_it_unlinked_is_not_folded_twice(store, fo
     assert not spool.waiting(str(folder))
 
 
-def test_what_cannot_be_read_at_the_head_of_the_spool_holds_up_nothing(folder, monkeypatch):
+def test_what_others_put_into_the_spool_holds_up_nothing_and_waits_for_nobody(store, folder, monkeypatch):
     monkeypatch.setattr(folding, "AT_ONCE", 4)
     for number in range(5):
         (folder / "spool" / f"{number}-1.json").mkdir(parents=True)
     spool.put(str(folder), {"id": "a"})
-    outcome = Store(str(folder), fold).update(bump, 0)
-    assert outcome.folded == 1
-    assert len(spool.waiting(str(folder))) == 5, "they stay"
+    assert store.update(bump, 0).folded == 1
+    assert spool.waiting(str(folder)) == []
+    assert len(list((folder / "spool").iterdir())) == 5, "they stay"
+
+
+def test_what_cannot_be_read_at_the_head_of_the_spool_holds_up_nothing(store, folder, monkeypatch):
+    def load(path):
+        if unreadable(path):
+            raise PermissionError(path)
+        return real(path)
+
+    for name in "abcdef":
+        spool.put(str(folder), {"id": name})
+    unreadable, real = set(spool.waiting(str(folder))[:5]).__contains__, spool.load
+    monkeypatch.setattr(folding, "AT_ONCE", 4)
+    monkeypatch.setattr(spool, "load", load)
+    assert store.update(bump, 0).folded == 1
+    assert len(spool.waiting(str(folder))) == 5
+
+
+@pytest.mark.parametrize("error", [OSError, MemoryError, ImportError])
+def test_what_fails_through_no_fault_of_a_record_leaves_it_and_all_others_in_the_spool(folder, error):
+    def failing(state, record):
+        fold(state, record)
+        if record["id"] == "b":
+            raise error
+
+    for name in "abc":
+        spool.put(str(folder), {"id": name})
+    assert Store(str(folder), failing).update(bump, 0).folded == 0
+    assert len(spool.waiting(str(folder))) == 3
+    assert Store(str(folder), fold).update(bump, 0).folded == 3
+    assert Store(str(folder), fold).read()["stats"]["tool_calls"] == 3, "the one that was half folded counts once"
+
+
+def test_a_copy_that_a_command_made_is_not_written_over_by_those_of_hooks(folder):
+    for number in range(9):
+        reason, durable = ("before-reset", True) if not number else ("", False)
+        backups.copy(str(folder), b"%d" % number, number, 1e9 + number, reason, durable=durable, kept=(5, None))
+    names = backups.dated(str(folder))
+    assert names[0].endswith("r0-before-reset.json") and (folder / "backups" / names[0]).read_bytes() == b"0"
+    assert [backups.parts(name)[1] for name in names] == [0, 4, 5, 6, 7, 8]
 
 
 def test_a_full_spool_is_folded_in_parts_and_all_of_it(store, folder, monkeypatch):

@@ -1,6 +1,7 @@
 import pytest
 
 from holdfast import spooled
+from holdfast.moments import MADE_UP
 from worlds import edit, event, index_of, new, run, shell, start, tool
 
 INDEX = index_of()
@@ -285,3 +286,14 @@ def test_calls_without_an_id_are_told_apart_by_what_lies_between():
         run(state, INDEX, made)
     assert state["stats"]["tool_calls"] == 3, "the second is the first, delivered again"
     assert "TESTS_PASSED" in state["signals"]
+
+
+def test_a_call_without_any_id_that_was_applied_and_then_spooled_after_all_counts_once():
+    state = new()
+    edit(state, INDEX, "src/a.py", key="", at=5000.0)
+    edit(state, INDEX, "src/a.py", key=f"{MADE_UP}1-1", at=5000.0)
+    assert state["stats"]["tool_calls"] == 1
+    start(state, INDEX)
+    edit(state, INDEX, "src/a.py", key=f"{MADE_UP}1-2")
+    edit(state, INDEX, "src/a.py", key=f"{MADE_UP}1-2")
+    assert state["stats"]["tool_calls"] == 2, "a fold that was repeated"

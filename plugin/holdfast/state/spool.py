@@ -7,7 +7,7 @@ are marks of `degraded.py`.
 
 from time import time_ns
 
-from holdfast.lean import FILE_TYPE, REGULAR, dumps, join, loads, os, read, sync, write
+from holdfast.lean import dumps, join, loads, os, read, sync, write
 from holdfast.state.store import SPOOL as FOLDER
 from holdfast.state.store import TEMPORARY
 
@@ -90,30 +90,21 @@ def waiting(folder: str) -> "list[str]":
     """The paths of what waits to be folded, oldest first."""
     spool = join(folder, FOLDER)
     try:
-        names = os.listdir(spool)
+        with os.scandir(spool) as found:
+            names = [entry.name for entry in found if _ours(entry.name) and entry.is_file(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [join(spool, name) for name in sorted(names) if _ours(spool, name)]
+    return [join(spool, name) for name in sorted(names)]
 
 
-def _ours(spool: str, name: str) -> bool:
-    """Whether it is a record or a mark; what others have put there stays, and holds up nothing.
+def _ours(name: str) -> bool:
+    """Whether a file of this name is a record or a mark; what others have put there stays, and holds up nothing.
 
     A file of another name may be a record too: one that is none is put aside, which tells the user.
     """
     at, _, rest = name.partition("-")
     writer, _, sort = rest.partition(".")
-    named = at.isdecimal() and writer.isdecimal()
-    if named and sort == "json":  # all that thousands of them pay
-        return True
-    return (name.endswith(RECORD) or (named and sort.startswith(MARKS))) and _regular(join(spool, name))
-
-
-def _regular(path: str) -> bool:
-    try:
-        return os.lstat(path).st_mode & FILE_TYPE == REGULAR
-    except OSError:
-        return False
+    return name.endswith(RECORD) or (at.isdecimal() and writer.isdecimal() and sort.startswith(MARKS))
 
 
 def load(path: str) -> "dict[str, Any] | None":
