@@ -32,7 +32,7 @@ from holdfast.install import environment, files, installer, releases, targets
 from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 FOLDERS = ("plugin", "hooks", "manifests")
 FILES = ("pyproject.toml", "README.md", "LICENSE")
@@ -52,7 +52,14 @@ PIP_KEPT = {
     *("PROXY", "CERT", "CLIENT_CERT", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES"),
     *("CACHE_DIR", "NO_CACHE_DIR", "CONFIG_FILE"),
 }
-PIP_SET = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+PIP_SET = {
+    "PIP_USER": "0",
+    "PIP_REQUIRE_VIRTUALENV": "0",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_QUIET": "0",  # a user's pip.conf may ask for it, and what pip says tells how far it came
+}
+PIP_INSTALLS = "Installing collected packages"  # it says so before it takes the old ones away
 DROPPED = ("PYTHON", "HATCH_", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV")
 NO_NETWORK = re.compile(
     r"No matching distribution|Could not find a version|ResolutionImpossible|Max retries exceeded|name resolution"
@@ -368,11 +375,18 @@ def _build(prefix: str, name: str, wanted: dict[str, Any], what: list[str], need
         ensurepip = [environment.python(prefix), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]
         _step(ensurepip, log, "putting pip into the environment")
     _say(f"2/3 holdfast {holdfast.__version__} and the libraries it needs")
+    begun = False
+
+    def watch(line: str) -> None:
+        nonlocal begun
+        begun = begun or PIP_INSTALLS in line
+
     try:
         pip = [environment.python(prefix), "-I", "-m", "pip", "install", "--progress-bar", "off"]
-        _step([*pip, *what], log, "installing holdfast's libraries")
+        _step([*pip, *what], log, "installing holdfast's libraries", watch)
     except HoldfastError:
-        if usable and old is not None and _works(prefix, needed):
+        # what pip brings back of the old release after a failure may be half of it, on a full disk
+        if usable and old is not None and not begun and _works(prefix, needed):
             environment.mark(prefix, name, old)  # pip has changed nothing: the old release still stands
         raise
     if not _works(prefix, needed):
@@ -394,8 +408,14 @@ def _no_ensurepip(interpreter: str) -> DependencyMissing:
     )
 
 
-def _step(words: list[str], log: str, doing: str) -> None:
+def _step(words: list[str], log: str, doing: str, watch: Callable[[str], None] | None = None) -> None:
     """Run a step whose output goes to a log; on a terminal, show which package is at hand.
+
+    Args:
+        words: the command.
+        log: the file to which its output is added, as far as the disk has room.
+        doing: what it does, for people.
+        watch: gets each line of its output.
 
     Raises:
         HoldfastError: it failed; which kind, the exit code says.
@@ -419,6 +439,8 @@ def _step(words: list[str], log: str, doing: str) -> None:
         _log(log, " ".join(words) + "\n")
         for line in process.stdout or ():
             _log(log, line)
+            if watch:
+                watch(line)
             tail = [*tail[-400:], line]
             if terminal and (package := re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line)):
                 print(f"\r      {package[1]:<60.60}\r", end="", flush=True)  # noqa: T201  progress
