@@ -1,11 +1,14 @@
 """An upgrade of the private environment that stops while pip is at work, or that finds its folder behind a link."""
 
 import json
+import subprocess
 import sys
 
 import pytest
 
-from holdfast.install import environment
+from firing import ROOT
+from holdfast.errors import NetworkError
+from holdfast.install import bootstrap, environment
 from installing import run_py
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a script here")
@@ -46,3 +49,39 @@ def test_a_disk_that_is_full_while_pip_installs_leaves_an_environment_that_is_ma
         assert left["complete"] is False, "what pip brought back may be half"
     else:
         assert left == marker, "the old release stands as it did"
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["another release is there", "an empty folder"])
+def test_an_environment_behind_a_link_is_made_there_and_keeps_the_name_that_was_asked_for(
+    tmp_path, app, monkeypatch, there
+):
+    prefix, big = tmp_path / "prefix", tmp_path / "big"
+    big.mkdir()
+    prefix.symlink_to(big)
+    if there:
+        older(prefix, "exit 1")
+        (big / "pyvenv.cfg").unlink()
+    step = bootstrap._step
+
+    def venv_alone(words, *more, **options):
+        if "ensurepip" in words:
+            raise NetworkError("no network")
+        step(words, *more, **options)
+
+    monkeypatch.setattr(bootstrap, "_step", venv_alone)
+    words = ["--project", str(app), "--prefix", str(prefix), "--host", "claude"]
+    assert bootstrap.main(words, str(ROOT)) == NetworkError.exit_code
+    asked = [str(prefix / "bin" / "python"), "-I", "-c", "import sys; print(sys.prefix, sys.executable)"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert told == f"{prefix} {asked[0]}\n", "pip writes it into the command"
+    assert json.loads((big / environment.MARKER).read_text())["prefix"] == str(prefix)
+
+
+def test_a_prefix_that_is_a_link_to_nothing_is_refused_with_what_to_do(tmp_path, app):
+    prefix = tmp_path / "prefix"
+    prefix.symlink_to(tmp_path / "gone")
+    for more in ((), ("--dry-run",)):
+        done = run_py("--project", app, "--prefix", prefix, "--host", "claude", *more)
+        assert done.returncode == 4 and len(done.stderr.splitlines()) == 1
+        assert f"{prefix} is a link to {tmp_path / 'gone'}, which is not there: make that folder" in done.stderr
+    assert list(app.iterdir()) == []

@@ -370,7 +370,9 @@ def _build(prefix: str, name: str, wanted: dict[str, Any], what: list[str], need
         interpreter = _interpreter()
         _check_ensurepip(interpreter)
         environment.empty(prefix, interpreter)
-        _step([interpreter, "-I", "-m", "venv", "--without-pip", prefix], log, "making the environment")
+        # venv refuses a link, and what it is given is in no command: pip asks the interpreter, which knows `prefix`
+        place = os.path.realpath(prefix) if os.path.islink(prefix) else prefix
+        _step([interpreter, "-I", "-m", "venv", "--without-pip", place], log, "making the environment")
         # pip by itself, for venv keeps to itself why that failed
         ensurepip = [environment.python(prefix), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]
         _step(ensurepip, log, "putting pip into the environment")

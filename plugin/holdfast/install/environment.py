@@ -198,6 +198,11 @@ def check_place(prefix: str) -> None:
     try:
         names = os.listdir(prefix)
     except FileNotFoundError:
+        if os.path.islink(prefix):
+            raise ValidationFailed(
+                f"{prefix} is a link to {os.path.realpath(prefix)}, which is not there: "
+                "make that folder, or choose another --prefix"
+            ) from None
         return
     except NotADirectoryError:
         raise ValidationFailed(f"{prefix} is no folder: choose another --prefix") from None
