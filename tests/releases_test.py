@@ -168,11 +168,11 @@ def test_hooks_run_while_the_environment_is_made_anew_for_another_interpreter(co
     steps = []
     step, delete = bootstrap._step, environment._delete
 
-    def watched(words, log, doing):
+    def watched(words, log, doing, *more):
         steps.append(doing)
         if "-m venv" not in " ".join(words):
             raise HoldfastError("no network")
-        step(words, log, doing)
+        step(words, log, doing, *more)
 
     monkeypatch.setattr(bootstrap, "_step", watched)
     with storm(prefix, copied / "app", writers=1) as fired:

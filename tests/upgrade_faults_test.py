@@ -1,14 +1,16 @@
 """An upgrade of the private environment that stops while pip is at work, or that finds its folder behind a link."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from firing import ROOT
-from holdfast.errors import NetworkError
-from holdfast.install import bootstrap, environment
+from holdfast.errors import LockTimeout, NetworkError
+from holdfast.install import bootstrap, environment, locking
 from installing import run_py
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a script here")
@@ -85,3 +87,19 @@ def test_a_prefix_that_is_a_link_to_nothing_is_refused_with_what_to_do(tmp_path,
         assert done.returncode == 4 and len(done.stderr.splitlines()) == 1
         assert f"{prefix} is a link to {tmp_path / 'gone'}, which is not there: make that folder" in done.stderr
     assert list(app.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_who_installs_after_one_that_was_killed_alone_waits_for_its_pip(tmp_path, app, number):
+    prefix, pipe = tmp_path / "prefix", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    older(prefix, f"exec cat '{pipe}'")
+    words = [sys.executable, ROOT / "install.py", "--project", app, "--prefix", prefix, "--host", "claude"]
+    killed = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    with pipe.open("wb"):  # opens when pip is at work, and keeps it there
+        killed.send_signal(number)
+        assert killed.wait() == -number
+        with pytest.raises(LockTimeout), locking.locked(str(prefix / environment.LOCK), lambda: None, budget=0):
+            pass
+    with locking.locked(str(prefix / environment.LOCK), lambda: None):
+        pass
