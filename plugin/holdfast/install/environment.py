@@ -29,7 +29,8 @@ LOG = "pip.log"
 WINDOWS = sys.platform == "win32"
 BIN = "Scripts" if WINDOWS else "bin"
 LINKS = ("hooks", "manifests", "plugin")
-# What `python -m venv` and pip make. Nothing else is ever deleted: the default prefix is also the user's data folder.
+# What `python -m venv` and pip make. Nothing else is ever deleted but our links, with their temporary ones, and the
+# releases: the default prefix is also the user's data folder.
 PARTS = (
     "bin",
     "Scripts",
@@ -221,9 +222,9 @@ def clear(prefix: str) -> None:
     Raises:
         HoldfastError: a part cannot be deleted.
     """
-    for name in (*LINKS, *releases.PARTS, *PARTS):
-        for path in (os.path.join(prefix, name), os.path.join(prefix, name + releases.TEMPORARY)):
-            _delete(path)
+    links = (*LINKS, releases.CURRENT)
+    for name in (*links, *(link + releases.TEMPORARY for link in links), releases.RELEASES, *PARTS):
+        _delete(os.path.join(prefix, name))
 
 
 def _delete(path: str) -> None:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 CURRENT, RELEASES = "current", "releases"
-PARTS = ("hooks", "plugin", CURRENT, RELEASES)
 LINKS = tuple((name, os.path.join(CURRENT, name)) for name in ("plugin", "hooks"))
 PACKAGE = os.path.join("plugin", "holdfast")
 LOCK, TEMPORARY = "lock", ".tmp"
