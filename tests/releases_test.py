@@ -259,6 +259,18 @@ def test_the_release_before_stays_and_older_ones_go(prefix, tmp_path):
     assert os.readlink(prefix / "current") == f"releases/{third}"
 
 
+def test_a_folder_or_a_file_that_stands_in_the_way_goes(prefix, tmp_path, project):
+    one, two = (another(tmp_path / str(number), f"{number}.0") for number in (1, 2))
+    first = put(prefix, one)
+    (prefix / "current.tmp" / "deep").mkdir(parents=True)
+    (prefix / "releases" / "stray").touch()
+    second = put(prefix, two)
+    assert names(prefix) == {first, second}
+    assert not (prefix / "current.tmp").exists()
+    fire(prefix, project)
+    assert counted(project) == 1
+
+
 @pytest.mark.parametrize("damage", ["holdfast/hook.py", "holdfast/state/recovery.py", "../hooks/turn_end.py"])
 def test_a_release_that_was_damaged_is_replaced_by_the_next_installation(prefix, tmp_path, project, damage):
     folders = another(tmp_path / "1", "1.0")

@@ -229,10 +229,7 @@ def clear(prefix: str) -> None:
 
 def _delete(path: str) -> None:
     try:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
+        releases.delete(path)
     except OSError as error:
         raise files.explain(error, f"cannot delete {path}") from None
 
