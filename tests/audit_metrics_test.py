@@ -55,6 +55,21 @@ def test_a_trail_that_is_no_file_is_neither_waited_for_nor_read_without_end(proj
     assert (said.code, said.err) == (0, "")
 
 
+@pytest.mark.parametrize("at", ['"abc"', "null", "1e400", "-1e400", "NaN", "[]", "1" + "0" * 400])
+@pytest.mark.parametrize("words", [["audit"], ["metrics"], ["status"], ["recovery", "status"]], ids=" ".join)
+def test_a_record_with_an_odd_time_stops_nothing_and_is_printed_as_json(project, at, words):
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    record = f'{{"error":"x","time":{at},"decision":"recovered","ms":{at},"what":{at}}}\n'
+    trail_of(project).write_text(record)
+    said = run(project, *words)
+    assert (said.code, said.err) == (0, "")
+    said = run(project, *words, "--json")
+    assert (said.code, said.err) == (0, "")
+    json.loads(said.out, parse_constant=refuse)
+
+
 def test_what_a_hook_did_is_one_line_for_people(project):
     fire("claude", start("claude", project), project)
     fire("claude", edit_call("claude", project, "docs/spec/a.md"), project)

@@ -97,8 +97,8 @@ def test_a_lock_that_is_held_ends_2_within_its_budget(shop, words):
     assert state_file(shop).read_bytes() == before
 
 
-@pytest.mark.parametrize("given", ["soon", "nan", "inf", "-inf"])
-def test_a_budget_that_is_no_number_is_refused_and_the_doctor_tells(shop, given):
+@pytest.mark.parametrize("given", ["soon", "nan", "inf", "-inf", "-1", "1e18"])
+def test_a_budget_that_no_clock_can_take_is_refused_and_the_doctor_tells(shop, given):
     said = run(shop, "mode", "paused", HOLDFAST_LOCK_TIMEOUT=given)
     assert said.code == 4 and f"HOLDFAST_LOCK_TIMEOUT={given}" in said.err and len(said.err.splitlines()) == 1
     found = json.loads(run(shop, "doctor", "--json", HOLDFAST_LOCK_TIMEOUT=given).out)["findings"]

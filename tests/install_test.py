@@ -634,8 +634,10 @@ def test_a_prefix_with_something_else_in_it_is_refused(tmp_path):
 
 def test_only_the_parts_of_an_environment_are_ever_deleted(tmp_path, home):
     prefix = tmp_path / "prefix"
-    for name in ("bin", "lib", "mine"):
+    others = {"mine", "lib.tmp", "bin.tmp", "share.tmp", "releases.tmp"}
+    for name in ("bin", "lib", "releases", *others):
         (prefix / name).mkdir(parents=True)
+    (prefix / "current.tmp").symlink_to("gone")
     (prefix / "bin" / "holdfast").touch()
     (prefix / "hooks").symlink_to("mine")
     with pytest.raises(HoldfastError, match="was not made by"):
@@ -644,7 +646,7 @@ def test_only_the_parts_of_an_environment_are_ever_deleted(tmp_path, home):
     (home / ".local" / "bin").mkdir(parents=True)
     environment.link_command(str(prefix), print)
     environment.purge(str(prefix), print, dry_run=False)
-    assert os.listdir(prefix) == ["mine"]
+    assert set(os.listdir(prefix)) == others
     assert os.listdir(home / ".local" / "bin") == []
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -583,6 +584,18 @@ def test_a_record_that_cannot_be_read_keeps_others_out_until_it_is_cleaned(locks
         locks.acquire("build", mine, timeout=0)
     assert [found.status for found in locks.clean()] == ["damaged"]
     locks.acquire("build", mine, timeout=0)
+
+
+def test_a_folder_among_the_records_is_somebody_elses_and_stops_nothing(locks):
+    names = {"build~54bf0fd99e17.json", "build~54bf0fd99e18.held", ".build~54bf0fd99e19.json.1.tmp"}
+    place = Path(locks.folder)
+    for name in names:
+        (place / name).mkdir(parents=True)
+    (place / "docs~54bf0fd99e17.json").write_text("{")
+    assert [found.name for found in locks.clean()] == ["docs"]
+    with locks.hold("build", timeout=0):
+        pass
+    assert set(os.listdir(place)) - {"~mutex"} == names
 
 
 def test_a_record_with_a_number_that_json_has_not_is_damaged(locks, processes):

@@ -168,11 +168,11 @@ def test_hooks_run_while_the_environment_is_made_anew_for_another_interpreter(co
     steps = []
     step, delete = bootstrap._step, environment._delete
 
-    def watched(words, log, doing):
+    def watched(words, log, doing, *more):
         steps.append(doing)
         if "-m venv" not in " ".join(words):
             raise HoldfastError("no network")
-        step(words, log, doing)
+        step(words, log, doing, *more)
 
     monkeypatch.setattr(bootstrap, "_step", watched)
     with storm(prefix, copied / "app", writers=1) as fired:
@@ -257,6 +257,18 @@ def test_the_release_before_stays_and_older_ones_go(prefix, tmp_path):
     third = put(prefix, three)
     assert names(prefix) == {first, third}
     assert os.readlink(prefix / "current") == f"releases/{third}"
+
+
+def test_a_folder_or_a_file_that_stands_in_the_way_goes(prefix, tmp_path, project):
+    one, two = (another(tmp_path / str(number), f"{number}.0") for number in (1, 2))
+    first = put(prefix, one)
+    (prefix / "current.tmp" / "deep").mkdir(parents=True)
+    (prefix / "releases" / "stray").touch()
+    second = put(prefix, two)
+    assert names(prefix) == {first, second}
+    assert not (prefix / "current.tmp").exists()
+    fire(prefix, project)
+    assert counted(project) == 1
 
 
 @pytest.mark.parametrize("damage", ["holdfast/hook.py", "holdfast/state/recovery.py", "../hooks/turn_end.py"])

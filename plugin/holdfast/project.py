@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import HoldfastError, LockTimeout, ValidationFailed, from_os
 from holdfast.hook import FOLDER, locate, open_store
+from holdfast.limits import MOST
 from holdfast.state import backoff, document, folding
 from holdfast.state.guard import Busy
 from holdfast.workflow import compiler
@@ -268,7 +269,7 @@ class Project:
         """Seconds to wait for the state's lock.
 
         Raises:
-            ValidationFailed: HOLDFAST_LOCK_TIMEOUT is no number of seconds.
+            ValidationFailed: HOLDFAST_LOCK_TIMEOUT is no number of seconds, or one that `--timeout` refuses too.
         """
         asked = os.environ.get("HOLDFAST_LOCK_TIMEOUT")
         if not asked:
@@ -277,9 +278,9 @@ class Project:
             seconds = float(asked)
         except ValueError:
             seconds = math.nan
-        if not math.isfinite(seconds):
-            raise ValidationFailed(f"HOLDFAST_LOCK_TIMEOUT={asked}: not a number of seconds")
-        return max(0.0, seconds)
+        if not 0 <= seconds <= MOST:
+            raise ValidationFailed(f"HOLDFAST_LOCK_TIMEOUT={asked}: not a number of seconds from 0 to {MOST}")
+        return seconds
 
     def recovered(self) -> "State":
         """The state, brought back from a copy first if it is damaged.

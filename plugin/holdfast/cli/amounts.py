@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-MOST = 10**9  # of seconds some 30 years: no clock and no sleep overflows
+from holdfast.limits import MOST
 
 
 class Amount(click.FloatRange):

@@ -291,25 +291,12 @@ def gather(project: "Project") -> dict[str, Any]:
 
 def recent(trail: str) -> list[dict[str, Any]]:
     """The last recoveries that the audit trail tells of, newest last."""
-    from holdfast.state.trail import opened
+    from holdfast.state.trail import moment, newest
 
-    try:
-        with opened(trail) as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - TAIL, 0))
-            lines = file.read().splitlines()
-    except OSError:
-        return []
     told = []
-    for line in lines:
-        if b'"decision":"recovered' not in line:
-            continue
-        try:
-            found = json.loads(line)
-        except ValueError:  # the first may be cut
-            continue
-        if isinstance(found, dict):
-            what = found.get("what") or found.get("error") or str(found.get("decision"))
-            told.append({"time": found.get("time"), "code": found.get("code"), "what": what})
+    for found in newest(trail, TAIL, b'"decision":"recovered'):
+        what = str(found.get("what") or found.get("error") or found.get("decision"))
+        told.append({"time": moment(found), "code": found.get("code"), "what": what})
     return told[-RECENT:]
 
 
@@ -333,7 +320,7 @@ def overview(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if facts["recoveries"] is not None:
         rows.append(("Recoveries", str(facts["recoveries"])))
-    rows += [("", f"{ago(told['time'] or 0)}: {clean(told['what'], 300)}") for told in facts["recent"]]
+    rows += [("", f"{ago(told['time'])}: {clean(told['what'], 300)}") for told in facts["recent"]]
     for remedy in facts["remedies"]:
         how = "by itself" if remedy["automatic"] else "by hand"
         now = f"; now: {remedy['now']}" if remedy["now"] else ""

@@ -181,23 +181,13 @@ def _size(path: str) -> int:
 
 def _errors(trail: str, since: float) -> dict[str, Any]:
     """What went wrong since a Unix time, by the newest part of the audit trail."""
-    from holdfast.lean import loads
-    from holdfast.state.trail import opened
+    from holdfast.state.trail import moment, newest
 
-    try:
-        with opened(trail) as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - TRAIL, 0))
-            lines = file.read().splitlines()
-    except OSError:
-        lines = []
-    found = []
-    for line in lines:
-        try:
-            record = loads(line)
-        except ValueError:  # the first may be cut
-            continue
-        if isinstance(record, dict) and record.get("error") and record.get("time", 0) >= since:
-            found.append({key: record.get(key) for key in ("time", "decision", "error")})
+    found = [
+        {"time": moment(record), "decision": record.get("decision"), "error": record["error"]}
+        for record in newest(trail, TRAIL)
+        if record.get("error") and moment(record) >= since
+    ]
     return {"count": len(found), "since": since, "last": found[-ERRORS:]}
 
 

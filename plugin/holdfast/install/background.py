@@ -22,9 +22,9 @@ def main(data: str) -> None:
     """Make the environment in the folder `data`, unless it is there or another process is at it."""
     lock = os.path.join(data, native.LOCK)
     # suppressed: another is at it, or the folder cannot be written, so that it could not be told either
-    with contextlib.suppress(HoldfastError, OSError), locked(lock, lambda: None, budget=0.0):
+    with contextlib.suppress(HoldfastError, OSError), locked(lock, lambda: None, budget=0.0) as fd:
         if not native.ready(data):
-            _set_up(data)
+            _set_up(data, fd)
         if native.ready(data) and not native.bundled(data):
             _bundle(data)
 
@@ -35,7 +35,7 @@ def _bundle(data: str) -> None:
     bytecode.bundle(package, data)
 
 
-def _set_up(data: str) -> None:
+def _set_up(data: str, lock: int) -> None:
     record, ready = os.path.join(data, native.RECORD), os.path.join(data, native.READY)
     entry: dict[str, Any] = {"tries": native.tries(native.record(data)) + 1, "at": time.time(), "error": ""}
     _write(record, entry)  # first, so that a try that is killed counts
@@ -46,6 +46,7 @@ def _set_up(data: str) -> None:
             native.REQUIREMENTS,
             os.path.dirname(os.path.dirname(native.__file__)),
             os.path.join(data, "pycache"),
+            (lock,),
         )
     except HoldfastError as error:
         told = str(error)

@@ -32,7 +32,7 @@ from holdfast.install import environment, files, installer, releases, targets
 from holdfast.install.locking import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 FOLDERS = ("plugin", "hooks", "manifests")
 FILES = ("pyproject.toml", "README.md", "LICENSE")
@@ -52,7 +52,14 @@ PIP_KEPT = {
     *("PROXY", "CERT", "CLIENT_CERT", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES"),
     *("CACHE_DIR", "NO_CACHE_DIR", "CONFIG_FILE"),
 }
-PIP_SET = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+PIP_SET = {
+    "PIP_USER": "0",
+    "PIP_REQUIRE_VIRTUALENV": "0",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_QUIET": "0",  # a user's pip.conf may ask for it, and what pip says tells how far it came
+}
+PIP_INSTALLS = "Installing collected packages"  # it says so before it takes the old ones away
 DROPPED = ("PYTHON", "HATCH_", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV")
 NO_NETWORK = re.compile(
     r"No matching distribution|Could not find a version|ResolutionImpossible|Max retries exceeded|name resolution"
@@ -144,8 +151,8 @@ def _run(args: argparse.Namespace, checkout: str) -> int:
         return 0
     # Settings that cannot be edited are refused before minutes are spent on packages.
     installer.plan(place, hosts, runtime)
-    with _place(prefix, checkout):
-        _make(prefix, checkout)
+    with _place(prefix, checkout) as held:
+        _make(prefix, checkout, held)
         environment.link_command(prefix, _say)
         _say(f"3/3 hooks for {project}")
         return _hand_over(prefix, ["install", *words])
@@ -174,11 +181,15 @@ def _hand_over(prefix: str, words: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def _place(prefix: str, checkout: str) -> Iterator[None]:
-    """Make PREFIX and hold it: two installations at once into one prefix come one after the other."""
+def _place(prefix: str, checkout: str) -> Iterator[Sequence[int]]:
+    """Make PREFIX and hold it: two installations at once into one prefix come one after the other.
+
+    Yields:
+        The descriptors that hold it; whoever inherits them holds it too.
+    """
     environment.check_place(prefix)
     if not os.access(prefix, os.W_OK) and _up_to_date(prefix, environment.MARKER, _wanted(prefix, checkout), NEEDED):
-        yield  # somebody else's, ready to use
+        yield ()  # somebody else's, ready to use
         return
     try:
         files.make_folder(prefix)
@@ -187,12 +198,12 @@ def _place(prefix: str, checkout: str) -> Iterator[None]:
             lambda: _say(f"another installation is at work in {prefix}: waiting for it"),
         )
         with contextlib.ExitStack() as stack:
-            stack.enter_context(lock)
+            held = stack.enter_context(lock)
             kept = stack.pop_all()
     except PermissionDenied as error:
         raise PermissionDenied(f"{error}; choose a folder that you may write, with --prefix") from None
     with kept:
-        yield
+        yield (held,)
 
 
 def _interpreter() -> str:
@@ -275,17 +286,19 @@ def _up_to_date(prefix: str, name: str, wanted: dict[str, Any], needed: Sequence
     return environment.marker(prefix, name) == wanted and _works(prefix, needed)
 
 
-def _make(prefix: str, checkout: str) -> None:
+def _make(prefix: str, checkout: str, held: Sequence[int] = ()) -> None:
     """Make the environment at `prefix`, or bring it up to date; what is half made is made again."""
     wanted = _wanted(prefix, checkout)
     if _up_to_date(prefix, environment.MARKER, wanted, NEEDED):
         _say(f"1/3 environment {prefix}: up to date")
         _say(f"2/3 holdfast {holdfast.__version__}: up to date")
     else:
-        _build(prefix, environment.MARKER, wanted, [checkout], NEEDED)
+        _build(prefix, environment.MARKER, wanted, [checkout], NEEDED, held)
 
 
-def make_for_package(prefix: str, requirements: Sequence[str], package: str, cache: str) -> None:
+def make_for_package(
+    prefix: str, requirements: Sequence[str], package: str, cache: str, held: Sequence[int] = ()
+) -> None:
     """Make the private environment of a native package, which brings holdfast itself: the libraries alone.
 
     They are imported once, so that what the interpreter compiles of them is in the cache before a hook needs it: with
@@ -296,6 +309,7 @@ def make_for_package(prefix: str, requirements: Sequence[str], package: str, cac
         requirements: what is to be installed.
         package: the folder of the package.
         cache: the folder for the interpreter's cache.
+        held: descriptors that hold a lock, for as long as a step runs.
 
     Raises:
         HoldfastError: it could not be made; which kind, the exit code says.
@@ -307,7 +321,7 @@ def make_for_package(prefix: str, requirements: Sequence[str], package: str, cac
     once = [environment.python(prefix), "-I", "-X", f"pycache_prefix={cache}", "-c", IMPORT_ONCE, package]
 
     def import_once() -> None:
-        _step(once, os.path.join(prefix, environment.LOG), "importing holdfast's libraries")
+        _step(once, os.path.join(prefix, environment.LOG), "importing holdfast's libraries", held)
 
     if _up_to_date(prefix, environment.MARKER, wanted, needed):
         try:
@@ -318,7 +332,7 @@ def make_for_package(prefix: str, requirements: Sequence[str], package: str, cac
             environment.mark(prefix, environment.MARKER, {**wanted, "complete": False})
         else:
             return
-    _build(prefix, environment.MARKER, wanted, ["--no-compile", *requirements], needed)
+    _build(prefix, environment.MARKER, wanted, ["--no-compile", *requirements], needed, held)
     import_once()
 
 
@@ -336,17 +350,19 @@ def _make_dev(checkout: str) -> None:
     files.make_folder(prefix)
     with locked(
         os.path.join(prefix, environment.LOCK), lambda: _say(f"another installation is at work in {prefix}: waiting")
-    ):
+    ) as held:
         needed = (*NEEDED, *NEEDED_BY_TESTS)
         if _up_to_date(prefix, DEV_MARKER, wanted, needed):
             _say(f"1/3 environment {prefix}: up to date")
             _say(f"2/3 holdfast {holdfast.__version__}: up to date")
         else:
-            _build(prefix, DEV_MARKER, wanted, ["-e", checkout + "[test]"], needed)
+            _build(prefix, DEV_MARKER, wanted, ["-e", checkout + "[test]"], needed, (held,))
     _say(f"3/3 nothing is registered; the tests: {environment.python('.venv')} -m pytest")
 
 
-def _build(prefix: str, name: str, wanted: dict[str, Any], what: list[str], needed: Sequence[str]) -> None:
+def _build(  # noqa: PLR0913, PLR0917  what differs between the three environments
+    prefix: str, name: str, wanted: dict[str, Any], what: list[str], needed: Sequence[str], held: Sequence[int]
+) -> None:
     old = environment.marker(prefix, name)
     # a virtual environment of a developer's own has no marker: it is used as it is
     whole = old is None or (
@@ -363,16 +379,25 @@ def _build(prefix: str, name: str, wanted: dict[str, Any], what: list[str], need
         interpreter = _interpreter()
         _check_ensurepip(interpreter)
         environment.empty(prefix, interpreter)
-        _step([interpreter, "-I", "-m", "venv", "--without-pip", prefix], log, "making the environment")
+        # venv refuses a link, and what it is given is in no command: pip asks the interpreter, which knows `prefix`
+        place = os.path.realpath(prefix) if os.path.islink(prefix) else prefix
+        _step([interpreter, "-I", "-m", "venv", "--without-pip", place], log, "making the environment", held)
         # pip by itself, for venv keeps to itself why that failed
         ensurepip = [environment.python(prefix), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"]
-        _step(ensurepip, log, "putting pip into the environment")
+        _step(ensurepip, log, "putting pip into the environment", held)
     _say(f"2/3 holdfast {holdfast.__version__} and the libraries it needs")
+    begun = False
+
+    def watch(line: str) -> None:
+        nonlocal begun
+        begun = begun or PIP_INSTALLS in line
+
     try:
         pip = [environment.python(prefix), "-I", "-m", "pip", "install", "--progress-bar", "off"]
-        _step([*pip, *what], log, "installing holdfast's libraries")
+        _step([*pip, *what], log, "installing holdfast's libraries", held, watch)
     except HoldfastError:
-        if usable and old is not None and _works(prefix, needed):
+        # what pip brings back of the old release after a failure may be half of it, on a full disk
+        if usable and old is not None and not begun and _works(prefix, needed):
             environment.mark(prefix, name, old)  # pip has changed nothing: the old release still stands
         raise
     if not _works(prefix, needed):
@@ -394,8 +419,21 @@ def _no_ensurepip(interpreter: str) -> DependencyMissing:
     )
 
 
-def _step(words: list[str], log: str, doing: str) -> None:
+def _step(
+    words: list[str],
+    log: str,
+    doing: str,
+    held: Sequence[int] = (),
+    watch: Callable[[str], None] | None = None,
+) -> None:
     """Run a step whose output goes to a log; on a terminal, show which package is at hand.
+
+    Args:
+        words: the command.
+        log: the file to which its output is added, as far as the disk has room.
+        doing: what it does, for people.
+        held: descriptors that hold a lock: a step that outlives this process, killed alone, keeps the next one waiting.
+        watch: gets each line of its output.
 
     Raises:
         HoldfastError: it failed; which kind, the exit code says.
@@ -412,6 +450,7 @@ def _step(words: list[str], log: str, doing: str) -> None:
             text=True,
             encoding="utf-8",
             errors="replace",
+            pass_fds=() if environment.WINDOWS else held,
         )
     except OSError as error:
         raise DependencyMissing(f"{doing}: {words[0]} cannot be run: {error.strerror}") from None
@@ -419,6 +458,8 @@ def _step(words: list[str], log: str, doing: str) -> None:
         _log(log, " ".join(words) + "\n")
         for line in process.stdout or ():
             _log(log, line)
+            if watch:
+                watch(line)
             tail = [*tail[-400:], line]
             if terminal and (package := re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line)):
                 print(f"\r      {package[1]:<60.60}\r", end="", flush=True)  # noqa: T201  progress

@@ -29,7 +29,8 @@ LOG = "pip.log"
 WINDOWS = sys.platform == "win32"
 BIN = "Scripts" if WINDOWS else "bin"
 LINKS = ("hooks", "manifests", "plugin")
-# What `python -m venv` and pip make. Nothing else is ever deleted: the default prefix is also the user's data folder.
+# What `python -m venv` and pip make. Nothing else is ever deleted but our links, with their temporary ones, and the
+# releases: the default prefix is also the user's data folder.
 PARTS = (
     "bin",
     "Scripts",
@@ -198,6 +199,11 @@ def check_place(prefix: str) -> None:
     try:
         names = os.listdir(prefix)
     except FileNotFoundError:
+        if os.path.islink(prefix):
+            raise ValidationFailed(
+                f"{prefix} is a link to {os.path.realpath(prefix)}, which is not there: "
+                "make that folder, or choose another --prefix"
+            ) from None
         return
     except NotADirectoryError:
         raise ValidationFailed(f"{prefix} is no folder: choose another --prefix") from None
@@ -216,17 +222,14 @@ def clear(prefix: str) -> None:
     Raises:
         HoldfastError: a part cannot be deleted.
     """
-    for name in (*LINKS, *releases.PARTS, *PARTS):
-        for path in (os.path.join(prefix, name), os.path.join(prefix, name + releases.TEMPORARY)):
-            _delete(path)
+    links = (*LINKS, releases.CURRENT)
+    for name in (*links, *(link + releases.TEMPORARY for link in links), releases.RELEASES, *PARTS):
+        _delete(os.path.join(prefix, name))
 
 
 def _delete(path: str) -> None:
     try:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
+        releases.delete(path)
     except OSError as error:
         raise files.explain(error, f"cannot delete {path}") from None
 

@@ -86,7 +86,7 @@ class Place:
         wanted = (host.name, self.scope, self.recorded(path))
         return next((target for target in known if (target.host, target.scope, target.file) == wanted), None)
 
-    def held(self) -> contextlib.AbstractContextManager[None]:
+    def held(self) -> contextlib.AbstractContextManager[object]:
         """Hold the registrations of this place: two installations at once come one after the other."""
         return record.held(self.kept, self.echo)
 

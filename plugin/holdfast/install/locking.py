@@ -46,13 +46,16 @@ def _still_there(fd: int, path: str) -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: str, waiting: Callable[[], None], budget: float = BUDGET) -> Iterator[None]:
+def locked(path: str, waiting: Callable[[], None], budget: float = BUDGET) -> Iterator[int]:
     """Hold the lock file `path`, which stays. Where the file system has no locks, nobody is kept out.
 
     Args:
         path: the lock file; made where it is missing.
         waiting: called once if somebody else holds it.
         budget: seconds to wait.
+
+    Yields:
+        The descriptor that holds it. A process that inherits it (never on Windows) holds on after this one's end.
 
     Raises:
         LockTimeout: somebody else held it all the time.
@@ -83,6 +86,6 @@ def locked(path: str, waiting: Callable[[], None], budget: float = BUDGET) -> It
                 told = True
             time.sleep(POLL)
     try:
-        yield
+        yield fd
     finally:
         os.close(fd)

@@ -137,7 +137,7 @@ def save(folder: str, targets: list[Target]) -> None:
     _write(folder, targets, _others(folder))
 
 
-def held(folder: str, echo: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
+def held(folder: str, echo: Callable[[str], None]) -> contextlib.AbstractContextManager[object]:
     """Hold the record of a folder: two that alter it at once come one after the other.
 
     Raises:

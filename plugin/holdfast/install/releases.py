@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 CURRENT, RELEASES = "current", "releases"
-PARTS = ("hooks", "plugin", CURRENT, RELEASES)
 LINKS = tuple((name, os.path.join(CURRENT, name)) for name in ("plugin", "hooks"))
 PACKAGE = os.path.join("plugin", "holdfast")
 LOCK, TEMPORARY = "lock", ".tmp"
@@ -115,13 +114,25 @@ def point(path: str, target: str) -> None:
     if os.path.islink(path) and os.readlink(path) == target:
         return
     temporary = path + TEMPORARY
-    with contextlib.suppress(FileNotFoundError):  # of an installation that was killed
-        os.unlink(temporary)
+    delete(temporary)  # of an installation that was killed
     os.symlink(target, temporary, target_is_directory=True)
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     os.replace(temporary, path)
     files.sync_folder(os.path.dirname(path))
+
+
+def delete(path: str) -> None:
+    """Delete a file, a link, or a folder with all that is in it; what is gone already is no error.
+
+    Raises:
+        OSError: it stays, or a part of it.
+    """
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def _wanted(hooks: str, package: str) -> dict[str, bytes]:
@@ -190,7 +201,8 @@ def _vacate(folder: str, kept: Collection[str]) -> None:
     """Remove the releases that no hook runs from any more, and what an installation that was killed has half made."""
     for name in os.listdir(folder):
         if name not in kept and name != LOCK:
-            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+            with contextlib.suppress(OSError):
+                delete(os.path.join(folder, name))
 
 
 def _make(release: str, package: str, content: dict[str, bytes]) -> None:

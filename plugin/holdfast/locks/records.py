@@ -132,7 +132,8 @@ def sweep(folder: str) -> None:
     for entry in there:
         place = join(folder, entry)
         unused = entry.endswith(HELD) and entry[: -len(HELD)] + RECORD not in there and not kernel.seized(place)
-        if "~" in entry and (unused or (entry.startswith(".") and entry.endswith(".tmp"))):
+        left = unused or (entry.startswith(".") and entry.endswith(".tmp"))
+        if "~" in entry and left and not os.path.isdir(place):
             forget(place)
 
 
@@ -157,6 +158,8 @@ def load(folder: str, now: float, name: str = "") -> "list[Holder]":
         except FileNotFoundError:  # released just now
             continue
         except (OSError, ValueError, TypeError):
+            if os.path.isdir(join(folder, entry)):  # somebody else's: we make no folders here
+                continue
             seized = kernel.seized(path(folder, lock, identity, HELD))
             nobody = Owner(0, "", "", "", "")
             holder = Holder(lock, identity, "process" if seized else "lease", nobody, status=DAMAGED)

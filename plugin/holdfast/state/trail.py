@@ -93,12 +93,41 @@ def _records(file: BinaryIO, since: float) -> Iterator[Record]:
         if not line.endswith(b"\n"):
             file.seek(-len(line), os.SEEK_CUR)
             return
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and _time(record) >= since:
+        record = _parsed(line)
+        if record is not None and moment(record) >= since:
             yield record
+
+
+def newest(path: str, size: int, holding: bytes = b"") -> list[Record]:
+    """The records in the last bytes of the trail's newest file, oldest first; none where it cannot be read.
+
+    Args:
+        path: the file.
+        size: how many bytes.
+        holding: what a record's line must have in it.
+    """
+    try:
+        with opened(path) as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - size, 0))
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    found = (_parsed(line) for line in lines if holding in line)
+    return [record for record in found if record is not None]
+
+
+def _parsed(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _finite(text: str) -> float | None:
+    """The number, or None for one that `--json` could not print: JSON has no infinity."""
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def number(record: Record, key: str) -> float | None:
@@ -110,7 +139,8 @@ def number(record: Record, key: str) -> float | None:
         return None
 
 
-def _time(record: Record) -> float:
+def moment(record: Record) -> float:
+    """The Unix time of a record in seconds; 0.0 where it has none."""
     return number(record, "time") or 0.0
 
 
