@@ -237,6 +237,22 @@ def test_a_copy_that_a_command_made_is_not_written_over_by_those_of_hooks(folder
     assert [backups.parts(name)[1] for name in names] == [0, 4, 5, 6, 7, 8]
 
 
+def test_the_last_start_of_a_minute_stands_for_all_of_it(folder):
+    for number, (second, reason) in enumerate(
+        [(0, "phase"), (1, "start"), (2, "start"), (3, "phase"), (4, "start"), (61, "start")]
+    ):
+        backups.copy(str(folder), b"%d" % number, number, 6e8 + second, reason, durable=False)
+    names = backups.dated(str(folder))
+    assert [backups.parts(name)[1:] for name in names] == [
+        (0, "phase"),
+        (2, "start"),
+        (3, "phase"),
+        (4, "start"),
+        (5, "start"),
+    ]
+    assert [(folder / "backups" / name).read_bytes() for name in names] == [b"0", b"2", b"3", b"4", b"5"]
+
+
 def test_a_full_spool_is_folded_in_parts_and_all_of_it(store, folder, monkeypatch):
     monkeypatch.setattr(folding, "AT_ONCE", 4)
     for number in range(11):
@@ -470,7 +486,7 @@ def test_a_damaged_state_cannot_be_read_without_the_lock_and_says_so(store, fold
 
 def test_only_the_newest_dated_copies_are_kept(store, folder):
     for number in range(25):
-        store.update(bump, 0, keep="start")
+        store.update(bump, 0, keep="early")
         assert number < 30
     assert len(backups.dated(str(folder))) == backups.KEPT
     newest = recovery.newest_copy(str(folder))

@@ -9,9 +9,23 @@ from time import gmtime, strftime
 from holdfast.lean import join, os, sync, write
 from holdfast.state.previous import FOLDER, OLDER, PREVIOUS, fresh
 
-__all__ = ["BEFORE", "FOLDER", "KEPT", "OLDER", "PREFIX", "PREVIOUS", "UNDATED", "copy", "dated", "parts", "prune"]
+__all__ = [
+    "BEFORE",
+    "FOLDER",
+    "KEPT",
+    "OLDER",
+    "PREFIX",
+    "PREVIOUS",
+    "START",
+    "UNDATED",
+    "copy",
+    "dated",
+    "parts",
+    "prune",
+]
 
 UNDATED = (PREVIOUS, OLDER)
+START = "start"  # the reason of those at a session's start: the last of a minute stands for all of it
 BEFORE = "before-"  # begins the reasons of copies that commands make of what they are about to replace
 PREFIX = "state-"
 KEPT = 20  # where the workflow says nothing
@@ -28,7 +42,9 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     durable: bool = True,
     kept: "tuple[int, int | None]" = (KEPT, None),
 ) -> str:
-    """Write a dated copy and let go of the oldest.
+    """Write a dated copy and let go of the oldest, and of the one that the start before in the same minute made.
+
+    A program that starts a session a second would else let go of all that is older than twenty seconds.
 
     Args:
         folder: the project's `.holdfast`.
@@ -47,13 +63,19 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     """
     backups = join(folder, FOLDER)
     tail = f"-{reason}" if reason else ""
-    name = f"{PREFIX}{strftime('%Y%m%dT%H%M%SZ', gmtime(at))}-r{revision}{tail}.json"
+    stamp = strftime("%Y%m%dT%H%M%SZ", gmtime(at))
+    name = f"{PREFIX}{stamp}-r{revision}{tail}.json"
     path = join(backups, name)
     temporary = f"{path}.{os.getpid()}.tmp"
-    names = sorted({*dated(folder), name}, key=_age)
-    surplus = [] if reason.startswith(BEFORE) else _surplus(names, kept, at)
+    names = dated(folder)
+    minute = f"{PREFIX}{stamp[:13]}"
+    again = [
+        last for last in names[-1:] if reason == START and last.startswith(minute) and last.endswith(f"{tail}.json")
+    ]
+    names = sorted({*names, name}.difference(again), key=_age)
+    surplus = [] if reason.startswith(BEFORE) else again + _surplus(names, kept, at)
     # one of those that go is written over, unless it is the only copy; but a command may be about to bring it back
-    spare = join(backups, surplus[0]) if surplus and len(names) > 2 and not durable else ""  # noqa: PLR2004
+    spare = join(backups, surplus[0]) if (again or (surplus and len(names) > 2)) and not durable else ""  # noqa: PLR2004
     try:
         fd = fresh(temporary, spare, len(data))
     except FileNotFoundError:
