@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import StateCorrupt
 from holdfast.lean import os as lean_os
-from holdfast.state import backups, document, folding, recovery, spool
+from holdfast.state import backups, document, folding, recovery, restoring, spool
 from holdfast.state.guard import Busy
 from holdfast.state.store import Store
 
@@ -251,6 +251,14 @@ def test_the_last_start_of_a_minute_stands_for_all_of_it(folder):
         (5, "start"),
     ]
     assert [(folder / "backups" / name).read_bytes() for name in names] == [b"0", b"2", b"3", b"4", b"5"]
+
+
+@pytest.mark.parametrize("reason", ["start", "my-start", "before-start"])
+def test_a_start_takes_no_copy_that_somebody_asked_for(folder, reason):
+    word = restoring.word(reason)
+    backups.copy(str(folder), b"asked", 1, 6e8, word)
+    backups.copy(str(folder), b"hook", 2, 6e8 + 1, "start", durable=False)
+    assert [backups.parts(name)[1:] for name in backups.dated(str(folder))] == [(1, word), (2, "start")]
 
 
 def test_a_full_spool_is_folded_in_parts_and_all_of_it(store, folder, monkeypatch):

@@ -69,9 +69,7 @@ def copy(  # noqa: PLR0913  what is copied, and all that its name says
     temporary = f"{path}.{os.getpid()}.tmp"
     names = dated(folder)
     minute = f"{PREFIX}{stamp[:13]}"
-    again = [
-        last for last in names[-1:] if reason == START and last.startswith(minute) and last.endswith(f"{tail}.json")
-    ]
+    again = [last for last in names[-1:] if reason == START == parts(last)[2] and last.startswith(minute)]
     names = sorted({*names, name}.difference(again), key=_age)
     surplus = [] if reason.startswith(BEFORE) else again + _surplus(names, kept, at)
     # one of those that go is written over, unless it is the only copy; but a command may be about to bring it back

@@ -31,7 +31,8 @@ class Copy(NamedTuple):
 def word(reason: str) -> str:
     """A reason as it may stand in a file's name."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "_.") else "-" for c in reason)
-    return "-".join(part for part in plain.split("-") if part)[:WORD].strip("-.") or "manual"
+    found = "-".join(part for part in plain.split("-") if part)[:WORD].strip("-.") or "manual"
+    return f"{found}-asked" if found == backups.START else found  # of those named so, hooks keep one a minute
 
 
 def listed(folder: str) -> list[Copy]:
